@@ -1,0 +1,1 @@
+"""Adapters of the Camera port: where frames come from."""

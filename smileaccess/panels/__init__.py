@@ -1,0 +1,1 @@
+"""Adapters of the Panel port: lights, buzzer, inputs and the strike."""

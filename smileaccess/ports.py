@@ -1,0 +1,231 @@
+"""What the controller, the enrollment and the operator's socket need of the world; adapters fulfil it.
+
+A method raises only the errors that its docstring names (or their children); nothing returns None for a failure.
+`close` may be called more than once, from any thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from smileaccess.model import (
+        Attempt,
+        ChainHead,
+        DoorEvent,
+        DoorInput,
+        Examination,
+        Face,
+        Frame,
+        Member,
+        Purpose,
+        Sight,
+        Signal,
+        SignedMember,
+        Vector,
+    )
+
+
+class Clock(Protocol):
+    """Time: one clock that never jumps, one that people read."""
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never goes back."""
+        ...
+
+    def now(self) -> datetime:
+        """Return the wall time as an aware UTC datetime."""
+        ...
+
+    def synchronized(self) -> bool:
+        """Say whether wall time comes from a clock chip or was set from the network since the boot."""
+        ...
+
+
+class Camera(Protocol):
+    """A camera that runs by itself and keeps its recent frames."""
+
+    def start(self) -> None:
+        """Open the camera and let it run; CameraUnavailable where that fails."""
+        ...
+
+    def read(self, after: int, timeout_s: float) -> Frame:
+        """Return the newest frame whose sequence is greater than `after`, waiting at most `timeout_s` for it.
+
+        Any thread. CameraTimedOut when none came, CameraUnavailable when the camera is gone.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the camera; a `read` under way ends with CameraUnavailable."""
+        ...
+
+
+class Vision(Protocol):
+    """The local eyes. `look` belongs to one thread at a time, `embed` may run beside it on another."""
+
+    model: str
+    """The id of the embedding network, stored with every template."""
+
+    def look(self, frame: Frame) -> Sight:
+        """Find, track and judge the faces of a frame, in the order of capture; VisionFailed."""
+        ...
+
+    def embed(self, frame: Frame, face: Face) -> Vector:
+        """Return the face's embedding, float32, of length 1 (L2); any one thread; VisionFailed."""
+        ...
+
+    def reset(self) -> None:
+        """Forget all tracks: the next frame belongs to another sequence."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the networks."""
+        ...
+
+
+class Recognizer(Protocol):
+    """Who is it, and what does the face show?"""
+
+    name: str
+    """As it stands on record: embedded, rekognition."""
+
+    agreeing: int
+    """How many examined frames must name the same member."""
+
+    def examine(self, frame: Frame, face: Face, purpose: Purpose, timeout_s: float) -> Examination:
+        """Answer about one face of a frame within `timeout_s`.
+
+        Runs on a worker thread. RecognizerUnavailable, RecognizerTimedOut, RecognizerFailed.
+        """
+        ...
+
+    def use(self, members: Sequence[Member]) -> None:
+        """Take this list of members for all later searches, at once and whole; any thread."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections and networks."""
+        ...
+
+
+class Panel(Protocol):
+    """Lights, buzzer, inputs and the strike of one door."""
+
+    def start(self, on_input: Callable[[DoorInput], None]) -> None:
+        """Open the panel with the strike de-energized; `on_input` is called from any thread and only enqueues.
+
+        PanelUnavailable where that fails.
+        """
+        ...
+
+    def energize(self, for_s: float) -> None:
+        """Energize the strike for at most `for_s` seconds from now, replacing an earlier bound; PanelUnavailable."""
+        ...
+
+    def de_energize(self) -> None:
+        """De-energize the strike; PanelUnavailable when that cannot be shown to have happened."""
+        ...
+
+    def signal(self, signal: Signal) -> None:
+        """Show a signal until the next one; returns at once and never raises for a lamp that is broken."""
+        ...
+
+    def close(self) -> None:
+        """De-energize the strike, then release everything."""
+        ...
+
+
+class Records(Protocol):
+    """The door's record. Every method is durable when it returns, and raises RecordsUnavailable or RecordsFailed.
+
+    One thread at a time uses an instance; several processes may use one database.
+    """
+
+    def open_attempt(self, attempt: Attempt) -> ChainHead:
+        """Put down that an attempt began."""
+        ...
+
+    def close_attempt(self, attempt: Attempt) -> ChainHead:
+        """Complete an attempt that is open; RecordsFailed if it is not (closed already, or never opened)."""
+        ...
+
+    def add_event(self, event: DoorEvent) -> ChainHead:
+        """Put down a door event."""
+        ...
+
+    def close_open_attempts(self, door: str, closed_at: datetime) -> list[Attempt]:
+        """Close what a crash left open as denied with internal_error, and return those."""
+        ...
+
+    def attempts(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        outcome: str | None = None,
+        reason: str | None = None,
+        member_id: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Attempt]:
+        """Yield attempts, newest first, that fit every given filter (`since` inclusive, `until` exclusive)."""
+        ...
+
+    def attempt(self, attempt_id: str) -> Attempt:
+        """Return one attempt by its id or an unambiguous beginning of it; RecordsFailed if there is none."""
+        ...
+
+    def events(self, *, since: datetime | None = None, limit: int | None = None) -> Iterator[DoorEvent]:
+        """Yield door events, newest first."""
+        ...
+
+    def newest(self) -> datetime | None:
+        """Return the latest time on record, or None for an empty record."""
+        ...
+
+    def head(self) -> ChainHead:
+        """Return the chain's head."""
+        ...
+
+    def verify(self, head: ChainHead | None = None) -> int:
+        """Check the whole chain (that it holds `head` too, where one is given) and return the number of links.
+
+        ChainBroken names the first bad link.
+        """
+        ...
+
+    def prune(self, before: datetime) -> int:
+        """Delete whole attempts and events older than `before` from the chain's beginning, leave a checkpoint.
+
+        Return how many were deleted.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the database."""
+        ...
+
+
+class Members(Protocol):
+    """The members' list as stored: signed documents, opaque here. RecordsUnavailable, RecordsFailed."""
+
+    def revision(self) -> int:
+        """Return a number that differs after any change by any process; cheap enough to ask twice a second."""
+        ...
+
+    def signed_members(self) -> list[SignedMember]:
+        """Return every stored member, in no promised order, as stored: nothing is verified here."""
+        ...
+
+    def put_member(self, member: SignedMember, event: DoorEvent) -> None:
+        """Insert or replace a member and put the event on record, both or neither.
+
+        RecordsFailed unless the version is greater than the stored one's and the floor's.
+        """
+        ...
+
+    def floors(self) -> dict[str, int]:
+        """Return, a member id, the highest version that this database has held; RecordsFailed if tampered with."""
+        ...

@@ -1,0 +1,1 @@
+"""Adapters of the Recognizer port: who is it, and what does the face show?"""

@@ -1,0 +1,1 @@
+"""Adapters of the Records and Members ports: what is kept."""

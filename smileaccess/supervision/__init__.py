@@ -1,0 +1,1 @@
+"""What the machine's own supervisor sees of the daemon: its journal."""

@@ -1,0 +1,1 @@
+"""The local eyes: detector, mesh, tracking, smile and quality."""
