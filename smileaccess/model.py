@@ -281,6 +281,35 @@ class Examination:
     calls: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What an attempt has shown, as policy judges it.
+
+    `fault` is a fault of the system or an operator's lock; `hindrance` the presentation problem that lasted;
+    `unrecognized` says that enough frames were searched and too few named a member; `identified` is the member that
+    enough frames agreed on, with the best similarity; `ambiguous` that frames named two members, or one frame two
+    of nearly equal similarity; `liveness` the challenge's failure; `live` that it was passed; `smile` (0..100) and
+    `emotions` are those of the frame that counts.
+    """
+
+    fault: Reason | None = None
+    locked_out: bool = False
+    hindrance: Reason | None = None
+    track_lost: bool = False
+    unrecognized: bool = False
+    ambiguous: bool = False
+    identified: Candidate | None = None
+    liveness: Reason | None = None
+    live: bool = False
+    smile: float | None = None
+    emotions: Mapping[Emotion, float] = field(default_factory=lambda: _NOTHING)
+
+    @property
+    def emotion(self) -> Emotion | None:
+        """The strongest emotion, or None where none was judged."""
+        return max(self.emotions, key=lambda emotion: self.emotions[emotion]) if self.emotions else None
+
+
 class MemberStatus(StrEnum):
     """Whether a member may come in at all; a forgotten one is nobody, kept only so that the id stays retired."""
 

@@ -44,6 +44,14 @@ class Clock(Protocol):
         ...
 
 
+class Worker(Protocol):
+    """Somewhere to have work done, one job after the other."""
+
+    def submit(self, job: Callable[[], object]) -> None:
+        """Take a job and return at once; any thread."""
+        ...
+
+
 class Camera(Protocol):
     """A camera that runs by itself and keeps its recent frames."""
 
@@ -138,11 +146,8 @@ class Panel(Protocol):
         ...
 
 
-class Records(Protocol):
-    """The door's record. Every method is durable when it returns, and raises RecordsUnavailable or RecordsFailed.
-
-    One thread at a time uses an instance; several processes may use one database.
-    """
+class RecordWriter(Protocol):
+    """What the door itself needs of its record; see Records."""
 
     def open_attempt(self, attempt: Attempt) -> ChainHead:
         """Put down that an attempt began."""
@@ -155,6 +160,17 @@ class Records(Protocol):
     def add_event(self, event: DoorEvent) -> ChainHead:
         """Put down a door event."""
         ...
+
+    def close(self) -> None:
+        """Close the database."""
+        ...
+
+
+class Records(RecordWriter, Protocol):
+    """The door's record. Every method is durable when it returns, and raises RecordsUnavailable or RecordsFailed.
+
+    One thread at a time uses an instance; several processes may use one database.
+    """
 
     def close_open_attempts(self, door: str, closed_at: datetime) -> list[Attempt]:
         """Close what a crash left open as denied with internal_error, and return those."""
@@ -201,10 +217,6 @@ class Records(Protocol):
 
         Return how many were deleted.
         """
-        ...
-
-    def close(self) -> None:
-        """Close the database."""
         ...
 
 

@@ -1,0 +1,359 @@
+"""The operator's socket: status, attempt, unlock and pictures for enrollment, as events of the controller.
+
+Who calls is asked of the kernel, never of the caller. It drives no adapter but reads the camera for pictures, and
+answers nothing before the use is on its way to the record.
+
+One line of JSON is the request: {"command": ..., "why": ...}; one line of JSON the reply: {"ok": true, ...} or
+{"ok": false, "error": ..., "permitted": ...}. `pictures` is answered by one picture, its pixels in base64, and by
+another for each empty line sent after that.
+"""
+
+from __future__ import annotations
+
+import base64
+import grp
+import json
+import os
+import pwd
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Self
+
+import structlog
+
+from smileaccess.errors import CameraError, ControlError, ControlUnavailable, NotPermitted
+from smileaccess.events import Event, Noted, StatusAsked, Summoned, UnlockAsked
+from smileaccess.model import DoorEvent, Pixels, Trigger, uuid7
+
+if TYPE_CHECKING:
+    from smileaccess.ports import Camera, Clock
+
+LONGEST_REQUEST = 4096
+"""Bytes of a request line; a longer one is refused."""
+
+ANSWER_S = 3.0
+"""How long the controller may take for an answer, and a caller for a request, in seconds."""
+
+UNLOCK_S = 2.0
+"""An unlock that is not on record within so many seconds opens nothing."""
+
+MOST_PICTURES = 200
+"""Pictures that one request gets at the most."""
+
+PICTURE_WAIT_S = 60.0
+"""How long a caller may take, in seconds, before asking for the next picture: people move slowly."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The system groups that may look, operate and take pictures for enrollment."""
+
+    look: str
+    operate: str
+    enroll: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is at the other end, as the kernel says."""
+
+    uid: int
+    user: str
+    groups: frozenset[str]
+
+    def may(self, command: str, groups: Groups) -> bool:
+        """Say whether the caller may use a command; root and the daemon's own user may use all."""
+        if self.uid in {0, os.geteuid()}:
+            return True
+        allowed = {
+            "status": {groups.look, groups.operate, groups.enroll},
+            "attempt": {groups.operate},
+            "unlock": {groups.operate},
+            "pictures": {groups.enroll},
+        }
+        return bool(allowed.get(command, set()) & self.groups)
+
+
+def caller_of(connection: socket.socket) -> Caller:
+    """Ask the kernel who connected (SO_PEERCRED, unix(7)), and the user database for the groups."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, gid = struct.unpack("3i", raw)
+    try:
+        user = pwd.getpwuid(uid).pw_name
+        gids = os.getgrouplist(user, gid)
+    except KeyError:
+        user, gids = f"uid {uid}", [gid]
+    return Caller(uid, user, frozenset(_group_names(gids)))
+
+
+def _group_names(gids: list[int]) -> Iterator[str]:
+    for gid in gids:
+        try:
+            yield grp.getgrgid(gid).gr_name
+        except KeyError:
+            continue
+
+
+class ControlServer:
+    """Listens on the socket; one thread accepts, and each caller has a thread of their own, for seconds at most."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        groups: Groups,
+        door: str,
+        clock: Clock,
+        camera: Camera,
+        put: Callable[[Event], None],
+    ) -> None:
+        """Take where to listen, who may do what, and the controller's `put`."""
+        self._path = path
+        self._groups = groups
+        self._door = door
+        self._clock = clock
+        self._camera = camera
+        self._put = put
+        self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to listen; ControlUnavailable where another daemon does, or the path cannot be used."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            _clear(self._path)
+            listener.bind(str(self._path))
+            # Who may do what is settled by the kernel's word about the caller, so anyone may ask.
+            self._path.chmod(0o666)
+            listener.listen(8)
+        except OSError as error:
+            listener.close()
+            raise ControlUnavailable(
+                f"control: {self._path}: {error.strerror or error}: set [control] socket to a path in a directory "
+                "that exists and that this user may write to"
+            ) from error
+        self._socket = listener
+        self._thread = threading.Thread(target=self._accept, args=(listener,), name="control", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening and remove the socket; callers under way end by themselves."""
+        listener, self._socket = self._socket, None
+        if listener is None:
+            return
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        self._path.unlink(missing_ok=True)
+        if self._thread is not None:
+            self._thread.join(ANSWER_S)
+
+    def _accept(self, listener: socket.socket) -> None:
+        while self._socket is listener:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), name="control caller", daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            connection.settimeout(ANSWER_S)
+            try:
+                for reply in self._replies(connection, caller_of(connection), _request(connection)):
+                    connection.sendall(json.dumps(reply).encode() + b"\n")
+            except ControlError as error:
+                refusal = {"ok": False, "error": str(error), "permitted": not isinstance(error, NotPermitted)}
+                _send_last(connection, refusal)
+            except OSError as error:
+                log.info("a caller went away", error=str(error))
+
+    def _replies(
+        self, connection: socket.socket, caller: Caller, request: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        command, why = request.get("command"), request.get("why", "")
+        handlers: dict[str, Callable[[Caller, str], Iterator[dict[str, Any]]]] = {
+            "status": self._status,
+            "attempt": self._attempt,
+            "unlock": self._unlock,
+            "pictures": lambda who, what: self._pictures(connection, who, what),
+        }
+        if command not in handlers or not isinstance(why, str):
+            raise ControlError(f"control: command = {command!r}: must be one of {', '.join(handlers)}, with a text why")
+        if not caller.may(command, self._groups):
+            self._put(Noted(self._event(caller, f"control_{command}_refused", why)))
+            raise NotPermitted(f"control: {caller.user} may not {command}: ask to be put into the group that may")
+        yield from handlers[command](caller, why)
+
+    def _status(self, caller: Caller, why: str) -> Iterator[dict[str, Any]]:
+        self._put(Noted(self._event(caller, "control_status", why)))
+        status: dict[str, Any] = _answer(lambda answer: self._put(StatusAsked(answer)))
+        yield {"ok": True, "status": status}
+
+    def _attempt(self, caller: Caller, why: str) -> Iterator[dict[str, Any]]:
+        self._put(Noted(self._event(caller, "control_attempt", why)))
+        attempt_id: str | None = _answer(lambda answer: self._put(Summoned(Trigger.OPERATOR, answer)))
+        if attempt_id is None:
+            raise ControlError("control: the door is busy with another attempt: try again in a few seconds")
+        yield {"ok": True, "attempt": attempt_id}
+
+    def _unlock(self, caller: Caller, why: str) -> Iterator[dict[str, Any]]:
+        if not why.strip():
+            raise ControlError('control: an unlock needs a reason for the record: --why "..."')
+        event = self._event(caller, "control_unlock", why)
+        expires = self._clock.monotonic() + UNLOCK_S
+        if not _answer(lambda answer: self._put(UnlockAsked(event, expires, answer))):
+            raise ControlError("control: not unlocked: the unlock could not be put on record in time")
+        yield {"ok": True}
+
+    def _pictures(self, connection: socket.socket, caller: Caller, why: str) -> Iterator[dict[str, Any]]:
+        self._put(Noted(self._event(caller, "control_pictures", why)))
+        connection.settimeout(PICTURE_WAIT_S)
+        sequence = 0
+        for _ in range(MOST_PICTURES):
+            try:
+                frame = self._camera.read(sequence, ANSWER_S)
+            except CameraError as error:
+                raise ControlError(str(error)) from error
+            sequence = frame.sequence
+            pixels = base64.b64encode(frame.pixels.tobytes()).decode()
+            yield {"ok": True, "shape": frame.pixels.shape, "pixels": pixels}
+            _line(connection, LONGEST_REQUEST)
+
+    def _event(self, caller: Caller, kind: str, why: str) -> DoorEvent:
+        return DoorEvent(uuid7(), self._door, self._clock.now(), kind, caller.user, why[:500], {"uid": caller.uid})
+
+
+def _send_last(connection: socket.socket, reply: Mapping[str, Any]) -> None:
+    try:
+        connection.sendall(json.dumps(reply).encode() + b"\n")
+    except OSError as error:
+        log.info("a caller went away", error=str(error))
+
+
+def _answer(ask: Callable[[Callable[[Any], None]], None]) -> Any:
+    """Put a question to the controller and wait for its answer, for ANSWER_S at the most."""
+    answers: SimpleQueue[Any] = SimpleQueue()
+    ask(answers.put)
+    try:
+        return answers.get(timeout=ANSWER_S)
+    except Empty:
+        raise ControlError(f"control: the door gave no answer within {ANSWER_S:g} s: see its journal") from None
+
+
+def _request(connection: socket.socket) -> Mapping[str, Any]:
+    line = _line(connection, LONGEST_REQUEST)
+    try:
+        request = json.loads(line)
+    except ValueError as error:
+        raise ControlError(f"control: the request is not JSON: {error}") from error
+    if not isinstance(request, dict):
+        raise ControlError('control: the request must be an object: {"command": "status"}')
+    return request
+
+
+def _line(connection: socket.socket, longest: int) -> bytes:
+    received = bytearray()
+    while not received.endswith(b"\n"):
+        part = connection.recv(65536)
+        if not part:
+            raise ControlError("control: the other side closed the connection in the middle of a line")
+        received += part
+        if len(received) > longest:
+            raise ControlError(f"control: a line of more than {longest} bytes: not one of ours")
+    return bytes(received)
+
+
+def _clear(path: Path) -> None:
+    """Remove a socket that a daemon left behind when it was killed; OSError where one still listens."""
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+    raise OSError(0, "another daemon listens there; stop it first")
+
+
+LONGEST_REPLY = 64 << 20
+"""Bytes of a reply line: an uncompressed 4K picture in base64 is 33 million."""
+
+
+class ControlClient:
+    """Asks a running daemon; a context manager, for one question each, on one thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the daemon's socket; nothing is opened yet."""
+        self._path = path
+        self._socket: socket.socket | None = None
+
+    def __enter__(self) -> Self:
+        """Connect; ControlUnavailable where no daemon listens."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(ANSWER_S * 2)
+        try:
+            connection.connect(str(self._path))
+        except OSError as error:
+            connection.close()
+            raise ControlUnavailable(
+                f"control: {self._path}: {error.strerror or error}: no daemon listens there; "
+                "start it with `smileaccess run`, or name its settings with --config"
+            ) from error
+        self._socket = connection
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._socket is not None:
+            self._socket.close()
+
+    def status(self, why: str = "") -> dict[str, Any]:
+        """Return how the door stands; ControlError, NotPermitted."""
+        status: dict[str, Any] = self._ask("status", why)["status"]
+        return status
+
+    def attempt(self, why: str = "") -> str:
+        """Start an attempt and return its id; ControlError where the door is busy, NotPermitted."""
+        return str(self._ask("attempt", why)["attempt"])
+
+    def unlock(self, why: str) -> None:
+        """Have the strike energized once; ControlError where it was not, NotPermitted."""
+        self._ask("unlock", why)
+
+    def pictures(self, why: str = "") -> Iterator[Pixels]:
+        """Yield what the door's camera sees now, BGR, a fresh picture each time one is asked for."""
+        import numpy as np  # noqa: PLC0415 -- heavy, and only needed here
+
+        reply = self._ask("pictures", why)
+        while True:
+            pixels = np.frombuffer(base64.b64decode(reply["pixels"]), np.uint8)
+            yield pixels.reshape(reply["shape"])
+            self._connected.sendall(b"\n")
+            reply = self._reply()
+
+    @property
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            raise ControlError("control: not connected: use the client as a context manager")
+        return self._socket
+
+    def _ask(self, command: str, why: str) -> dict[str, Any]:
+        self._connected.sendall(json.dumps({"command": command, "why": why}).encode() + b"\n")
+        return self._reply()
+
+    def _reply(self) -> dict[str, Any]:
+        try:
+            reply: dict[str, Any] = json.loads(_line(self._connected, LONGEST_REPLY))
+        except OSError as error:
+            raise ControlUnavailable(f"control: {self._path}: the daemon does not answer ({error})") from error
+        if not reply["ok"]:
+            kind = ControlError if reply["permitted"] else NotPermitted
+            raise kind(reply["error"])
+        return reply

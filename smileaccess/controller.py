@@ -1,0 +1,555 @@
+"""One thread, one queue: events in; door, examining and policy consulted; ports driven by their workers.
+
+This thread waits for nothing but its queue: pictures are taken and looked at, faces examined and rows written on
+worker threads, whose results come back as events. It holds no rule of its own.
+"""
+
+from __future__ import annotations
+
+import queue
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from smileaccess import door as doors
+from smileaccess.canonical import journal_fields, sentence
+from smileaccess.door import Door, Phase
+from smileaccess.errors import CameraError, PanelError, RecognizerError, RecordsError, SmileAccessError
+from smileaccess.events import (
+    Answered,
+    Broken,
+    Closed,
+    ConductChanged,
+    Event,
+    MembersChanged,
+    Noted,
+    Opened,
+    Pressed,
+    Seen,
+    StatusAsked,
+    StopAsked,
+    Summoned,
+    UnlockAsked,
+    Unlocked,
+)
+from smileaccess.examining import Ask, Examining
+from smileaccess.model import (
+    Attempt,
+    Decision,
+    DoorEvent,
+    DoorInput,
+    Evidence,
+    Member,
+    MemberStatus,
+    Outcome,
+    Reason,
+    Sight,
+    Signal,
+    Trigger,
+    uuid7,
+)
+from smileaccess.policy import EmotionRule, LockOut, decide, next_lock_out
+from smileaccess.signals import signal_for
+
+if TYPE_CHECKING:
+    from smileaccess.conduct import Conduct
+    from smileaccess.ports import Camera, Clock, Panel, Recognizer, Vision, Worker
+    from smileaccess.recorder import Recorder
+
+CUES = 8
+"""Draws for the moments of later cues; each attempt to smile before the cue uses up one."""
+
+AWAKE_S = 10.0
+"""How long the approach sensor keeps the panel showing that the door is awake."""
+
+_RANDOM = secrets.SystemRandom()
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the controller drives; `eyes`, `asking` and `writing` are its workers, one thread each."""
+
+    camera: Camera
+    vision: Vision
+    recognizer: Recognizer
+    panel: Panel
+    recorder: Recorder
+    clock: Clock
+    eyes: Worker
+    asking: Worker
+    writing: Worker
+
+
+@dataclass(slots=True)
+class _Running:
+    """The attempt under way."""
+
+    attempt: Attempt
+    examining: Examining
+    conduct: Conduct
+    log: Any
+    deadline: float
+    seen: int = 0
+    fault: Reason | None = None
+    evidence: Evidence | None = None
+    locked_out: bool = False
+
+
+class Controller:
+    """The owner of the door's state; every method but `put` and `put_input` belongs to the one thread of `run`."""
+
+    def __init__(
+        self,
+        name: str,
+        ports: Ports,
+        conduct: Conduct,
+        *,
+        lock_out: LockOut | None = None,
+        newest: datetime | None = None,
+        on_attempt: Callable[[Attempt, str], None] = lambda _attempt, _who: None,
+        luck: Callable[[], float] = _RANDOM.random,
+    ) -> None:
+        """Take the door's `name`, what to drive and how.
+
+        `lock_out` and `newest` are what the record says at the start; `on_attempt` hears, on the controller's
+        thread, of each attempt that has ended, with the member's name or ""; `luck` draws from 0..1.
+        """
+        self._name = name
+        self._ports = ports
+        self._conduct = conduct
+        self._on_attempt = on_attempt
+        self._luck = luck
+        self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._door = Door()
+        self._running: _Running | None = None
+        self._members: Mapping[str, Member] = {}
+        self._lock_out = lock_out or LockOut()
+        self._locked_until = ports.clock.monotonic() + self._lock_out.remaining_s(ports.clock.now(), conduct.lock_out)
+        self._newest = newest
+        self._awake_until: float | None = None
+        self._last: Attempt | None = None
+        self._started_at = ports.clock.now()
+
+    # --- from any thread
+
+    def put(self, event: Event) -> None:
+        """Enqueue an event; any thread."""
+        self._queue.put(event)
+
+    def put_input(self, pressed: DoorInput) -> None:
+        """Enqueue an input of the panel; any thread."""
+        self._queue.put(Pressed(pressed))
+
+    # --- the loop
+
+    def run(self) -> None:
+        """Handle events until the door has stopped."""
+        self._ports.panel.signal(Signal.LOCKED)
+        while self._door.phase is not Phase.STOPPED:
+            self.turn(self._wait_s())
+
+    def turn(self, wait_s: float | None) -> bool:
+        """Handle the next event, or what time alone brings when none comes within `wait_s`; say which it was."""
+        try:
+            event = self._queue.get(timeout=wait_s)
+        except queue.Empty:
+            self._guarded(self._pass_time)
+            return False
+        self.handle(event)
+        return True
+
+    def handle(self, event: Event) -> None:
+        """Handle one event, after what was due before it."""
+        self._guarded(self._pass_time)
+        self._guarded(lambda: self._handle(event))
+        self._guarded(self._pass_time)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no attempt is under way and the door has had its rest."""
+        return self._door.phase is Phase.IDLE and self._door.relock_at is None
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When time alone will next change something (monotonic seconds)."""
+        times = [doors.next_deadline(self._door), self._awake_until]
+        if self._running is not None and self._door.phase is Phase.EXAMINING:
+            times.append(self._running.examining.next_deadline())
+        return min((t for t in times if t is not None), default=None)
+
+    def _wait_s(self) -> float | None:
+        deadline = self.next_deadline
+        return None if deadline is None else max(0.0, deadline - self._ports.clock.monotonic())
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        # The attempt's own wall: whatever is unforeseen in it denies it, and the door goes on. Outside an attempt
+        # the error goes to the thread's root.
+        except Exception as error:
+            if self._running is None or self._door.phase is not Phase.EXAMINING:
+                raise
+            self._fail(self._running, Reason.INTERNAL_ERROR, error)
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case Pressed():
+                self._pressed(event.input)
+            case Summoned():
+                event.answer(self._request(event.trigger))
+            case Seen() | Answered() | Opened() | Closed() | Broken():
+                self._worker_result(event)
+            case MembersChanged():
+                self._members = {member.id: member for member in event.members}
+            case ConductChanged():
+                self._conduct = event.conduct
+            case StatusAsked():
+                event.answer(self._status())
+            case UnlockAsked():
+                self._record_unlock(event)
+            case Unlocked():
+                self._unlocked(event)
+            case Noted():
+                self._put_down(event.event)
+            case StopAsked():
+                self._step(doors.Stopped())
+
+    def _worker_result(self, event: Seen | Answered | Opened | Closed | Broken) -> None:
+        """Hand a worker's result to the attempt that it belongs to; of an attempt that is over it changes nothing."""
+        running = self._running
+        attempt_id = event.attempt.id if isinstance(event, Closed) else event.attempt
+        if running is None or running.attempt.id != attempt_id:
+            return
+        match event:
+            case Seen():
+                self._seen(running, event.sight)
+            case Answered():
+                self._go_on(running, running.examining.examined(event.examination, self._ports.clock.monotonic()))
+            case Closed():
+                self._closed(running, event)
+            case Broken():
+                self._broken(running, event)
+
+    def _seen(self, running: _Running, sight: Sight) -> None:
+        running.seen = sight.frame.sequence
+        self._go_on(running, running.examining.observe(sight, self._ports.clock.monotonic()))
+        if self._door.phase is Phase.EXAMINING:
+            self._work(self._ports.eyes, running, self._look_at(running))
+
+    # --- time
+
+    def _pass_time(self) -> None:
+        now = self._ports.clock.monotonic()
+        self._step(doors.TimePassed())
+        running = self._running
+        if running is not None and self._door.phase is Phase.EXAMINING:
+            if running.examining.advance(now):
+                self._ports.panel.signal(Signal.SMILE_NOW)
+            self._go_on(running, None)
+        if self._awake_until is not None and now >= self._awake_until:
+            self._awake_until = None
+            self._show_rest()
+
+    def _show_rest(self) -> None:
+        if self.idle:
+            self._ports.panel.signal(Signal.LOCKED)
+
+    # --- inputs
+
+    def _pressed(self, pressed: DoorInput) -> None:
+        if pressed is DoorInput.REX:
+            self._step(doors.RexPressed())
+        elif pressed is DoorInput.ENTRY:
+            self._request(Trigger.BUTTON)
+        elif pressed is DoorInput.QUIT:
+            self._step(doors.Stopped())
+        elif self._conduct.approach == "attempt":
+            self._request(Trigger.APPROACH)
+        elif self._conduct.approach == "wake" and self.idle:
+            self._awake_until = self._ports.clock.monotonic() + AWAKE_S
+            self._ports.panel.signal(Signal.AWAKE)
+
+    def _request(self, trigger: Trigger) -> str | None:
+        """Start an attempt; return its id, or None where the door is busy with another."""
+        attempt_id = uuid7(int(self._ports.clock.now().timestamp() * 1000))
+        began = self._door.phase is Phase.IDLE
+        self._step(doors.Requested(attempt_id, trigger))
+        return attempt_id if began else None
+
+    # --- the door's commands
+
+    def _step(self, event: doors.DoorEvent) -> None:
+        now = self._ports.clock.monotonic()
+        self._door, commands, _ = doors.step(self._door, event, now, self._conduct.door)
+        for command in commands:
+            self._obey(command)
+
+    def _obey(self, command: doors.Command) -> None:
+        match command:
+            case doors.Begin():
+                self._begin(command)
+            case doors.Expire():
+                self._judge()
+            case doors.Record():
+                self._record(command.decision)
+            case doors.Lapse():
+                self._lapse(command.decision)
+            case doors.Abandon():
+                self._abandon()
+            case doors.Energize():
+                self._energize(command)
+            case doors.DeEnergize():
+                self._de_energize()
+            case doors.Announce():
+                self._ports.panel.signal(signal_for(command.decision))
+            case doors.Rest():
+                self._show_rest()
+
+    def _energize(self, command: doors.Energize) -> None:
+        """Move the strike first; whatever else there is to say about it comes after."""
+        try:
+            self._ports.panel.energize(command.for_s)
+        except PanelError as error:
+            log.error("the strike did not move", error=str(error), cause=command.cause)
+            self._note("strike_failed", str(error), {"cause": command.cause})
+            self._ports.panel.signal(Signal.FAULT)
+            return
+        self._ports.panel.signal(Signal.OPEN)
+        if command.cause == "rex":
+            self._note("rex", "request to exit", {"for_s": command.for_s})
+            log.info("opened from inside", door=self._name)
+
+    def _de_energize(self) -> None:
+        try:
+            self._ports.panel.de_energize()
+        except PanelError as error:
+            log.error("the strike may still be energized", error=str(error))
+            self._note("strike_failed", str(error), {"cause": "relock"})
+            self._ports.panel.signal(Signal.FAULT)
+            return
+        self._ports.panel.signal(Signal.LOCKED)
+
+    # --- an attempt
+
+    def _begin(self, command: doors.Begin) -> None:
+        """Feedback first, then the row and the eyes beside each other."""
+        self._ports.panel.signal(Signal.LOOKING)
+        self._awake_until = None
+        now = self._ports.clock.monotonic()
+        attempt = Attempt(command.attempt, self._name, command.trigger, self._ports.clock.now())
+        examining = Examining(self._conduct.examining, now, [self._luck() for _ in range(CUES)])
+        bound = log.bind(attempt_id=attempt.id, door=self._name)
+        deadline = now + self._conduct.door.attempt_s
+        running = _Running(attempt, examining, self._conduct, bound, deadline, locked_out=now < self._locked_until)
+        self._running = running
+        self._work(self._ports.writing, running, self._opening(attempt))
+        if running.locked_out:
+            self._judge()
+        else:
+            self._work(self._ports.eyes, running, self._first_look(running))
+
+    def _opening(self, attempt: Attempt) -> Callable[[], Event]:
+        def job() -> Event:
+            self._ports.recorder.open_attempt(attempt)
+            return Opened(attempt.id)
+
+        return job
+
+    def _first_look(self, running: _Running) -> Callable[[], Event]:
+        look = self._look_at(running)
+
+        def job() -> Event:
+            self._ports.vision.reset()
+            return look()
+
+        return job
+
+    def _look_at(self, running: _Running) -> Callable[[], Event]:
+        camera, vision, attempt_id, after = self._ports.camera, self._ports.vision, running.attempt.id, running.seen
+        timeout_s = running.conduct.camera_timeout_s
+        return lambda: Seen(attempt_id, vision.look(camera.read(after, timeout_s)))
+
+    def _go_on(self, running: _Running, ask: Ask | None) -> None:
+        """Put a question that is due to the recognizer; judge once enough is known."""
+        if self._door.phase is not Phase.EXAMINING:
+            return
+        if ask is not None:
+            self._work(self._ports.asking, running, self._asking(running, ask))
+        if running.examining.complete:
+            self._judge()
+
+    def _asking(self, running: _Running, ask: Ask) -> Callable[[], Event]:
+        recognizer, attempt_id = self._ports.recognizer, running.attempt.id
+        left_s = running.deadline - self._ports.clock.monotonic()
+        timeout_s = max(0.0, min(running.conduct.examine_timeout_s, left_s))
+        return lambda: Answered(attempt_id, recognizer.examine(ask.frame, ask.face, ask.purpose, timeout_s))
+
+    def _work(self, worker: Worker, running: _Running, job: Callable[[], Event], *, closing: bool = False) -> None:
+        def run() -> None:
+            try:
+                event: Event = job()
+            # The attempt's own wall, on a worker's side: what is not foreseen is internal_error, never silence.
+            except Exception as error:  # noqa: BLE001
+                event = Broken(running.attempt.id, error, closing)
+            self._queue.put(event)
+
+        worker.submit(run)
+
+    def _broken(self, running: _Running, event: Broken) -> None:
+        if event.closing:
+            running.log.error("the decision is not on record", error=str(event.error))
+            self._step(doors.NotRecorded(running.attempt.id))
+        elif self._door.phase is Phase.EXAMINING:
+            self._fail(running, _fault_of(event.error), event.error)
+
+    def _fail(self, running: _Running, fault: Reason, error: Exception) -> None:
+        unforeseen = None if isinstance(error, SmileAccessError) else error
+        running.log.error("the attempt failed", reason=fault.value, error=str(error), exc_info=unforeseen)
+        running.fault = fault
+        self._judge()
+
+    def _judge(self) -> None:
+        running = self._running
+        if running is None:
+            return
+        evidence = running.examining.evidence(running.fault)
+        running.evidence = evidence = replace(evidence, locked_out=running.locked_out)
+        member = self._members.get(evidence.identified.member_id) if evidence.identified is not None else None
+        trusted = member is None or not member.limited or self._clock_trusted()
+        decision = decide(evidence, member, self._ports.clock.now(), trusted, running.conduct.policy)
+        self._step(doors.Decided(running.attempt.id, decision))
+
+    def _clock_trusted(self) -> bool:
+        """Wall time earlier than the newest record, or never set since the boot, is no wall time."""
+        behind = self._newest is not None and self._ports.clock.now() < self._newest
+        return not behind and self._ports.clock.synchronized()
+
+    def _record(self, decision: Decision) -> None:
+        running = self._running
+        if running is None:
+            return
+        if decision.outcome is Outcome.GRANTED:
+            self._ports.panel.signal(Signal.WELCOME)
+        attempt = self._completed(running, decision)
+
+        def job() -> Event:
+            return Closed(attempt, self._ports.recorder.close_attempt(attempt))
+
+        self._work(self._ports.writing, running, job, closing=True)
+
+    def _completed(self, running: _Running, decision: Decision) -> Attempt:
+        evidence = running.evidence or Evidence()
+        return replace(
+            running.attempt,
+            closed_at=self._ports.clock.now(),
+            outcome=decision.outcome,
+            reason=decision.reason,
+            member_id=decision.member_id,
+            smile=evidence.smile,
+            emotion=None if running.conduct.policy.emotions is EmotionRule.OFF else evidence.emotion,
+            liveness=running.conduct.policy.liveness.value,
+            **running.examining.summary(),
+        )
+
+    def _closed(self, running: _Running, event: Closed) -> None:
+        attempt = event.attempt
+        closed_at = attempt.closed_at or self._ports.clock.now()
+        decision = Decision(attempt.outcome or Outcome.DENIED, attempt.reason, attempt.member_id)
+        self._newest = max(self._newest or closed_at, closed_at)
+        before = self._lock_out
+        self._lock_out = next_lock_out(before, decision, closed_at, running.conduct.lock_out)
+        if self._lock_out != before:
+            remaining_s = self._lock_out.remaining_s(closed_at, running.conduct.lock_out)
+            self._locked_until = self._ports.clock.monotonic() + remaining_s
+        self._running = None
+        self._step(doors.Recorded(attempt.id))
+        running.log.info(sentence(attempt), **journal_fields(attempt), chain=str(event.head))
+        self._ended(attempt)
+
+    def _lapse(self, decision: Decision) -> None:
+        """The decision was not durable in time: the strike stays, and the record is mended when it can be."""
+        running, self._running = self._running, None
+        if running is None:
+            return
+        denied = Decision(Outcome.DENIED, Reason.RECORDS_UNAVAILABLE, decision.member_id)
+        attempt = self._completed(running, denied)
+        self._ports.writing.submit(lambda: self._ports.recorder.finish_later(attempt))
+        if decision.outcome is Outcome.GRANTED:
+            self._note("grant_lapsed", "not on record in time; the strike did not move", {"attempt": attempt.id})
+        self._ports.panel.signal(signal_for(denied))
+        running.log.error(sentence(attempt), **journal_fields(attempt))
+        self._ended(attempt)
+
+    def _ended(self, attempt: Attempt) -> None:
+        self._last = attempt
+        member = self._members.get(attempt.member_id or "")
+        self._on_attempt(attempt, member.name if member is not None else "")
+
+    def _abandon(self) -> None:
+        running, self._running = self._running, None
+        if running is None:
+            return
+        running.fault = Reason.INTERNAL_ERROR
+        running.evidence = running.examining.evidence(running.fault)
+        attempt = self._completed(running, Decision(Outcome.DENIED, Reason.INTERNAL_ERROR))
+        self._ports.writing.submit(lambda: self._ports.recorder.finish_later(attempt))
+        running.log.warning("the attempt ends because the daemon stops", **journal_fields(attempt))
+
+    # --- operators and the record
+
+    def _record_unlock(self, asked: UnlockAsked) -> None:
+        def job() -> None:
+            try:
+                self._ports.recorder.event_now(asked.event)
+            except RecordsError as error:
+                self._queue.put(Unlocked(asked, error))
+            else:
+                self._queue.put(Unlocked(asked))
+
+        self._ports.writing.submit(job)
+
+    def _unlocked(self, event: Unlocked) -> None:
+        in_time = event.error is None and self._ports.clock.monotonic() < event.asked.expires
+        if in_time:
+            log.info("unlocked by an operator", who=event.asked.event.who, why=event.asked.event.why)
+            self._step(doors.UnlockRecorded(event.asked.expires))
+        event.asked.answer(in_time)
+
+    def _note(self, kind: str, why: str, detail: Mapping[str, Any]) -> None:
+        self._put_down(DoorEvent(uuid7(), self._name, self._ports.clock.now(), kind, "smileaccess", why, detail))
+
+    def _put_down(self, event: DoorEvent) -> None:
+        self._ports.writing.submit(lambda: self._ports.recorder.event_later(event))
+
+    def _status(self) -> dict[str, Any]:
+        now = self._ports.clock.monotonic()
+        return {
+            "door": self._name,
+            "phase": self._door.phase.value,
+            "strike": "energized" if self._door.relock_at is not None else "locked",
+            "attempt": self._door.attempt,
+            "locked_out_s": round(max(0.0, self._locked_until - now), 1),
+            "failures": self._lock_out.failures,
+            "members": sum(member.status is MemberStatus.ACTIVE for member in self._members.values()),
+            "recognizer": self._ports.recognizer.name,
+            "liveness": self._conduct.policy.liveness.value,
+            "started_at": self._started_at.isoformat(),
+            "last": None if self._last is None else {"id": self._last.id, **journal_fields(self._last)},
+        }
+
+
+_FAULTS: tuple[tuple[type[Exception], Reason], ...] = (
+    (CameraError, Reason.CAMERA_UNAVAILABLE),
+    (RecognizerError, Reason.RECOGNIZER_UNAVAILABLE),
+    (RecordsError, Reason.RECORDS_UNAVAILABLE),
+)
+
+
+def _fault_of(error: Exception) -> Reason:
+    return next((reason for kind, reason in _FAULTS if isinstance(error, kind)), Reason.INTERNAL_ERROR)

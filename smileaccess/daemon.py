@@ -1,0 +1,231 @@
+"""The composition root of `run`: start order, reverse stop order, signals, exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from smileaccess import __version__, wiring
+from smileaccess import settings as configuration
+from smileaccess.clock import SystemClock
+from smileaccess.conduct import Conduct
+from smileaccess.control import ControlServer, Groups
+from smileaccess.controller import Controller, Ports
+from smileaccess.errors import SettingsError
+from smileaccess.events import ConductChanged, Noted, StopAsked
+from smileaccess.model import Attempt, DoorEvent, Frame, uuid7
+from smileaccess.policy import replayed_lock_out
+from smileaccess.recorder import Recorder
+from smileaccess.upkeep import MembersWatch, Upkeep
+from smileaccess.workers import ThreadWorker
+
+if TYPE_CHECKING:
+    from smileaccess.keys import KeyRing
+    from smileaccess.ports import Camera, Panel, Recognizer, Vision
+    from smileaccess.records.spool import Spool
+    from smileaccess.settings import Settings
+
+RESTART_SECTIONS = frozenset({"camera", "panel", "records", "keys", "control", "log"})
+"""Sections of which a change takes effect at the next start only."""
+
+STOP_S = 5.0
+"""Seconds that a worker may take at the stop for what it was given before."""
+
+REPLAYED = 500
+"""Attempts read at the start to find where the lock-out stands: far more denials than reach its limit."""
+
+log = structlog.get_logger(__name__)
+
+
+class Daemon:
+    """One door, from start to stop; `run` belongs to the process's main thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        keys: KeyRing,
+        camera: Camera,
+        panel: Panel,
+        reload: Callable[[], Settings] | None = None,
+        on_attempt: Callable[[Attempt, str], None] = lambda _attempt, _who: None,
+        on_ready: Callable[[Controller], None] = lambda _controller: None,
+    ) -> None:
+        """Take the settings and the two adapters that differ from place to place.
+
+        `reload` reads the settings again (SettingsError keeps the old ones); `on_attempt` and `on_ready` are called on
+        the controller's thread, after an attempt has ended and once the door answers.
+        """
+        self._settings = settings
+        self._name = settings.door.name
+        self._clock = SystemClock()
+        self._keys = keys
+        self._camera = camera
+        self._panel = panel
+        self._reload = reload
+        self._on_attempt = on_attempt
+        self._on_ready = on_ready
+        self._crashed = False
+        self._agreeing = 1
+        self._controller: Controller | None = None
+
+    def run(self) -> int:
+        """Run the door until it is told to stop; return the process's exit code.
+
+        What cannot be opened at the start raises ours (KeysError, RecordsError, PanelUnavailable, ControlUnavailable),
+        except for the camera, which is tried again for ever: the way out must work without it.
+        """
+        with ExitStack() as stack:
+            controller, upkeep = self._start(stack)
+            self._on_ready(controller)
+            log.info("ready", door=self._settings.door.name, version=__version__)
+            with _signals(controller, upkeep):
+                controller.run()
+            log.info("stopping")
+        return 1 if self._crashed else 0
+
+    def stop(self) -> None:
+        """Ask the door to stop; any thread."""
+        if self._controller is not None:
+            self._controller.put(StopAsked())
+
+    def _start(self, stack: ExitStack) -> tuple[Controller, Upkeep]:
+        """Start in this order: record, eyes, recognizer, workers, members, panel, camera, operator's socket."""
+        stack.callback(self._panel.close)
+        records = self._open_records()
+        eyes = wiring.make_eyes(self._settings)
+        stack.callback(eyes.close)
+        recognizer = wiring.make_recognizer(self._settings, eyes, self._keys)
+        stack.callback(recognizer.close)
+        lock_out = replayed_lock_out(records.attempts(limit=REPLAYED), self._settings.lock_out_rules())
+        newest, recorder = records.newest(), Recorder(records)
+        ports = self._ports(stack, eyes, recognizer, recorder)
+        self._agreeing = recognizer.agreeing
+        conduct = Conduct.of(self._settings, recognizer.agreeing)
+        controller = Controller(
+            self._name, ports, conduct, lock_out=lock_out, newest=newest, on_attempt=self._on_attempt
+        )
+        self._controller = controller
+        watch = self._watch(stack, recognizer, controller)
+        self._panel.start(controller.put_input)
+        upkeep = Upkeep(watch, self._camera, self._clock, self._apply_reload, self._crash)
+        stack.callback(self._camera.close)
+        upkeep.start()
+        stack.callback(upkeep.close)
+        self._listen(controller, stack)
+        ports.eyes.submit(lambda: _warm_up(eyes))
+        controller.put(Noted(self._event("start")))
+        stack.callback(lambda: ports.writing.submit(lambda: recorder.event_later(self._event("stop"))))
+        return controller, upkeep
+
+    def _open_records(self) -> Spool:
+        records = wiring.open_spool(self._settings, self._keys)
+        for attempt in records.close_open_attempts(self._name, self._clock.now()):
+            log.warning("an attempt was cut off by a crash; closed as internal_error", attempt_id=attempt.id)
+        return records
+
+    def _ports(self, stack: ExitStack, eyes: Vision, recognizer: Recognizer, recorder: Recorder) -> Ports:
+        writing = self._worker("writing", stack, last=recorder.close)
+        asking, looking = self._worker("asking", stack), self._worker("eyes", stack)
+        return Ports(
+            camera=self._camera,
+            vision=eyes,
+            recognizer=recognizer,
+            panel=self._panel,
+            recorder=recorder,
+            clock=self._clock,
+            eyes=looking,
+            asking=asking,
+            writing=writing,
+        )
+
+    def _watch(self, stack: ExitStack, recognizer: Recognizer, controller: Controller) -> MembersWatch:
+        members = wiring.open_spool(self._settings, self._keys)
+        stack.callback(members.close)
+        public = self._keys.enroller_public
+        watch = MembersWatch(self._name, members, public, recognizer, self._clock, controller.put)
+        watch.look()
+        return watch
+
+    def _listen(self, controller: Controller, stack: ExitStack) -> None:
+        control = self._settings.control
+        server = ControlServer(
+            Path(control.socket),
+            groups=Groups(control.look_group, control.operate_group, control.enroll_group),
+            door=self._name,
+            clock=self._clock,
+            camera=self._camera,
+            put=controller.put,
+        )
+        server.start()
+        stack.callback(server.close)
+
+    def _worker(self, name: str, stack: ExitStack, last: Callable[[], None] | None = None) -> ThreadWorker:
+        worker = ThreadWorker(name, self._crash)
+
+        def close() -> None:
+            if last is not None:
+                worker.submit(last)
+            if not worker.close(STOP_S):
+                log.error("a worker did not end in time", worker=name, waited_s=STOP_S)
+
+        stack.callback(close)
+        return worker
+
+    def _event(self, kind: str) -> DoorEvent:
+        detail = {"version": __version__, "pid": os.getpid()}
+        return DoorEvent(uuid7(), self._name, self._clock.now(), kind, "smileaccess", "", detail)
+
+    def _crash(self) -> None:
+        self._crashed = True
+        self.stop()
+
+    def _apply_reload(self) -> None:
+        if self._reload is None or self._controller is None:
+            return
+        try:
+            settings = self._reload()
+        except SettingsError as error:
+            log.error("the settings were not reloaded; the old ones stay in force", problems=error.problems)
+            return
+        changed = configuration.changed_sections(self._settings, settings)
+        later = sorted(RESTART_SECTIONS & set(changed))
+        if settings.door.name != self._name:
+            later.insert(0, "door name")
+        if later:
+            log.warning("a change of these takes effect at the next start", settings=later)
+        self._controller.put(ConductChanged(Conduct.of(settings, self._agreeing)))
+        log.info("settings reloaded", changed=changed)
+
+
+def _warm_up(eyes: Vision) -> None:
+    """Have the networks loaded and run once, so that the first press waits for none of it."""
+    import numpy as np  # noqa: PLC0415 -- heavy
+
+    eyes.look(Frame(np.zeros((480, 640, 3), np.uint8), 0, 0.0))
+
+
+@contextmanager
+def _signals(controller: Controller, upkeep: Upkeep) -> Iterator[None]:
+    """Let TERM and INT stop the door, and HUP have the settings read again, while this context lasts."""
+
+    def stop(*_: object) -> None:
+        controller.put(StopAsked())
+
+    def reload(*_: object) -> None:
+        upkeep.ask_reload()
+
+    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+    # Both only enqueue: SimpleQueue.put is safe in a signal's handler.
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,278 @@
+"""The door as a pure function: a state, an event and the time make a new state, commands and the next deadline.
+
+It decides when an attempt may begin, when it is over, and when the strike moves; it drives nothing itself. The
+strike has its own part of the state: a REX energizes it whatever else is going on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from smileaccess.model import Decision, Outcome, Reason, Trigger
+
+
+class Phase(StrEnum):
+    """What the door is doing about attempts."""
+
+    IDLE = "idle"
+    EXAMINING = "examining"
+    RECORDING = "recording"
+    COOLING = "cooling"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class DoorRules:
+    """Seconds: how long the strike is energized, an attempt may last, and the door rests after one."""
+
+    unlock_s: float = 5.0
+    attempt_s: float = 10.0
+    cool_down_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The state; times are monotonic seconds.
+
+    `attempt` and `deadline` are set while EXAMINING and RECORDING, `decision` while RECORDING, `rested_at` while
+    COOLING, `relock_at` while the strike is energized.
+    """
+
+    phase: Phase = Phase.IDLE
+    attempt: str | None = None
+    deadline: float | None = None
+    decision: Decision | None = None
+    rested_at: float | None = None
+    relock_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """Somebody wants in; `attempt` is the id that the attempt would have."""
+
+    attempt: str
+    trigger: Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Policy has judged the attempt."""
+
+    attempt: str
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The attempt's decision is durable."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotRecorded:
+    """The attempt's decision could not be put on record."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
+class RexPressed:
+    """Somebody wants out."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnlockRecorded:
+    """An operator's unlock is durable; it is stale after `expires` (monotonic seconds)."""
+
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """Nothing happened but time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The daemon stops; nothing starts the door again but a new process."""
+
+
+DoorEvent = Requested | Decided | Recorded | NotRecorded | RexPressed | UnlockRecorded | TimePassed | Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Open the attempt's row, wake the eyes, show that the door is looking."""
+
+    attempt: str
+    trigger: Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """The attempt's time is up: judge it as it stands, now."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Complete the attempt's row."""
+
+    attempt: str
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Lapse:
+    """The decision was not on record in time: what was granted stays shut."""
+
+    attempt: str
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Energize:
+    """Energize the strike for at most so many seconds."""
+
+    for_s: float
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeEnergize:
+    """De-energize the strike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Show the decision at the door."""
+
+    attempt: str
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Show that the door is locked and waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """The attempt ends because the daemon stops: record it as denied."""
+
+    attempt: str
+
+
+Command = Begin | Expire | Record | Lapse | Energize | DeEnergize | Announce | Rest | Abandon
+
+
+def step(door: Door, event: DoorEvent, now: float, rules: DoorRules) -> tuple[Door, tuple[Command, ...], float | None]:
+    """Return the state after `event` at `now`, what to do about it in that order, and when to come back at the latest.
+
+    Time is dealt with first, so that an event which comes after a deadline finds the door as the deadline left it.
+    An event that fits no state (a result of an attempt that is over) changes nothing.
+    """
+    door, commands = _pass_time(door, now, rules)
+    door, more = _react(door, event, now, rules)
+    return door, (*commands, *more), next_deadline(door)
+
+
+def next_deadline(door: Door) -> float | None:
+    """Return when time alone will next change the door (monotonic seconds), or None."""
+    times = [t for t in (door.deadline, door.rested_at, door.relock_at) if t is not None]
+    return min(times) if times else None
+
+
+def _pass_time(door: Door, now: float, rules: DoorRules) -> tuple[Door, tuple[Command, ...]]:
+    commands: list[Command] = []
+    if door.relock_at is not None and now >= door.relock_at:
+        door = replace(door, relock_at=None)
+        commands.append(DeEnergize())
+    attempt = door.attempt
+    if attempt is not None and door.deadline is not None and now >= door.deadline:
+        if door.decision is not None:
+            commands.append(Lapse(attempt, door.decision))
+            door = _cool(door, now + rules.cool_down_s)
+        else:
+            commands.append(Expire(attempt))
+            # The judgment comes back at once as Decided; until then there is nothing to wake up for.
+            door = replace(door, deadline=None)
+    if door.rested_at is not None and now >= door.rested_at:
+        door = replace(door, phase=Phase.IDLE, rested_at=None)
+        commands.append(Rest())
+    return door, tuple(commands)
+
+
+def _react(door: Door, event: DoorEvent, now: float, rules: DoorRules) -> tuple[Door, tuple[Command, ...]]:
+    nothing: tuple[Door, tuple[Command, ...]] = door, ()
+    if door.phase is Phase.STOPPED:
+        return nothing
+    match event:
+        case Requested() if door.phase is Phase.IDLE:
+            return _begin(door, event, now, rules)
+        case Decided() if (door.phase, door.attempt) == (Phase.EXAMINING, event.attempt):
+            return _judge(door, event, now)
+        case Recorded() | NotRecorded() if (door.phase, door.attempt) == (Phase.RECORDING, event.attempt):
+            return _conclude(door, isinstance(event, Recorded), now, rules)
+        case RexPressed():
+            return _energize(door, now, rules, "rex")
+        case UnlockRecorded() if now < event.expires:
+            return _energize(door, now, rules, "operator")
+        case _:
+            return _stop(door) if isinstance(event, Stopped) else nothing
+
+
+def _begin(door: Door, event: Requested, now: float, rules: DoorRules) -> tuple[Door, tuple[Command, ...]]:
+    door = replace(door, phase=Phase.EXAMINING, attempt=event.attempt, deadline=now + rules.attempt_s)
+    return door, (Begin(event.attempt, event.trigger),)
+
+
+COMMIT_S = 0.9
+"""How long a denial, also one that came at the deadline itself, may take to become durable: it keeps the attempt's end
+within the second that it may come after its deadline."""
+
+
+def _judge(door: Door, event: Decided, now: float) -> tuple[Door, tuple[Command, ...]]:
+    """A denial may be recorded a little after the deadline; a grant that is not durable by then opens nothing."""
+    decision, deadline = event.decision, door.deadline
+    if deadline is None and decision.outcome is Outcome.GRANTED:
+        decision = Decision(Outcome.DENIED, Reason.TIMEOUT, decision.member_id)
+    if deadline is None or decision.outcome is not Outcome.GRANTED:
+        deadline = (now if deadline is None else deadline) + COMMIT_S
+    door = replace(door, phase=Phase.RECORDING, decision=decision, deadline=deadline)
+    return door, (Record(event.attempt, decision),)
+
+
+def _conclude(door: Door, durable: bool, now: float, rules: DoorRules) -> tuple[Door, tuple[Command, ...]]:
+    if door.attempt is None or door.decision is None:
+        raise AssertionError(f"door: phase {door.phase} without attempt or decision")
+    attempt, decision = door.attempt, door.decision
+    door = _cool(door, now + rules.cool_down_s)
+    if not durable:
+        return door, (Lapse(attempt, decision),)
+    if decision.outcome is not Outcome.GRANTED:
+        return door, (Announce(attempt, decision),)
+    door = replace(door, rested_at=now + rules.unlock_s + rules.cool_down_s)
+    door, commands = _energize(door, now, rules, "granted")
+    return door, (*commands, Announce(attempt, decision))
+
+
+def _energize(door: Door, now: float, rules: DoorRules, cause: str) -> tuple[Door, tuple[Command, ...]]:
+    relock_at = max(now + rules.unlock_s, door.relock_at or now)
+    return replace(door, relock_at=relock_at), (Energize(relock_at - now, cause),)
+
+
+def _stop(door: Door) -> tuple[Door, tuple[Command, ...]]:
+    commands: list[Command] = [DeEnergize()]
+    if door.phase is Phase.EXAMINING and door.attempt is not None:
+        commands.append(Abandon(door.attempt))
+    if door.attempt is not None and door.decision is not None:
+        commands.append(Lapse(door.attempt, door.decision))
+    return Door(phase=Phase.STOPPED), tuple(commands)
+
+
+def _cool(door: Door, until: float) -> Door:
+    return replace(door, phase=Phase.COOLING, attempt=None, deadline=None, decision=None, rested_at=until)

@@ -1,0 +1,309 @@
+"""One attempt while it lasts: which frames to have examined, when enough is known, and the evidence. Pure.
+
+It follows one face: what another track shows is never counted for it. It does no I/O and reads no clock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from smileaccess import liveness
+from smileaccess.gates import Limits, hindrance
+from smileaccess.liveness import LivenessRules, Stage
+from smileaccess.model import (
+    Box,
+    Candidate,
+    Evidence,
+    Examination,
+    Face,
+    Frame,
+    LivenessMode,
+    Purpose,
+    Reason,
+    Sight,
+)
+
+SAME_PLACE = 0.3
+"""Least overlap of the examined box with the face that was asked about: two boxes of one face from two detectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminingRules:
+    """How an attempt goes about its evidence.
+
+    `agreeing` frames must name one member; at most `searches` frames are searched. A frame of a smiling face is
+    searched only when `grace_s` has gone by without a neutral one. A hindrance that lasts `patience_s` ends the
+    attempt. `same_face` is the least similarity (0..100) of the smiling face with the member named before: 79.2 is
+    cosine 0.40, missed by 5 in 1,000 pairs of one person (docs/recognition.md). A candidate wins only by `margin`.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    liveness: LivenessRules = field(default_factory=LivenessRules)
+    threshold: float = 99.0
+    margin: float = 0.1
+    same_face: float = 79.2
+    agreeing: int = 2
+    searches: int = 4
+    expressions: int = 2
+    grace_s: float = 1.0
+    patience_s: float = 3.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ask:
+    """A question for the recognizer."""
+
+    frame: Frame
+    face: Face
+    purpose: Purpose
+
+
+class Examining:
+    """The evidence of one attempt as it comes in; one thread."""
+
+    def __init__(self, rules: ExaminingRules, opened_at: float, luck: Sequence[float]) -> None:
+        self.rules = rules
+        self.challenge = liveness.begin(rules.liveness, luck)
+        self.stages: dict[str, float] = {}
+        self.tally: Counter[str] = Counter()
+        self.examinations: list[Examination] = []
+        self._opened_at = opened_at
+        self._track: int | None = None
+        self._track_lost = False
+        self._clear_since: float | None = None
+        self._views: deque[tuple[float, Reason | None]] = deque()
+        self._asked: Ask | None = None
+        self._asked_counts: Counter[Purpose] = Counter()
+        self._smiling: Ask | None = None
+        self._now = opened_at
+
+    def observe(self, sight: Sight, now: float) -> Ask | None:
+        """Take in what one frame shows; return a question for the recognizer where one is due."""
+        self._now = now
+        view = hindrance(sight, self.rules.limits)
+        self.tally[view.value if view is not None else "clear"] += 1
+        self._remember(sight.frame.captured_at, view)
+        if view is not None or self._lost(sight.faces[0]):
+            return self._next_ask(None)
+        self._stage("first_face")
+        face = sight.faces[0]
+        if self._clear_since is None:
+            self._clear_since = now
+        if face.smile is not None:
+            self._challenge(sight.frame, face, face.smile)
+        return self._next_ask(Ask(sight.frame, face, Purpose.IDENTITY))
+
+    def examined(self, examination: Examination, now: float) -> Ask | None:
+        """Take in the recognizer's answer to the last question; return the next question where one is due."""
+        self._now = now
+        asked, self._asked = self._asked, None
+        if asked is None or not _same_place(examination.box, asked.face.box):
+            self._track_lost = self._track_lost or asked is not None
+            return None
+        self.examinations.append(examination)
+        if self.identified is not None:
+            self._stage("identified")
+        return self._next_ask(None)
+
+    def advance(self, now: float) -> bool:
+        """Let time pass; return True when the smile cue is due at this very moment."""
+        self._now = now
+        before = self.challenge.stage
+        self.challenge = liveness.advance(self.challenge, self.rules.liveness, now)
+        cued = before is Stage.HOLDING and self.challenge.stage is Stage.CUED
+        if cued:
+            self._stage("cued")
+        return cued
+
+    def next_deadline(self) -> float | None:
+        """Return when `advance` may next change something."""
+        return liveness.next_deadline(self.challenge, self.rules.liveness)
+
+    @property
+    def cued(self) -> bool:
+        """Whether a smile is being waited for."""
+        return self.challenge.stage is Stage.CUED
+
+    @property
+    def identified(self) -> Candidate | None:
+        """The member whom enough frames agree on, with the best similarity."""
+        votes = self._votes()
+        if len(votes) != 1 or self._near_tie():
+            return None
+        member_id, similarities = next(iter(votes.items()))
+        return Candidate(member_id, max(similarities)) if len(similarities) >= self.rules.agreeing else None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing more need be seen or asked for a decision."""
+        if self._track_lost or self._ambiguous() or self._hindrance() is not None:
+            return True
+        if self._asked is not None:
+            return False
+        if self._swapped():
+            return True
+        if self._unrecognized() or self.challenge.stage is Stage.FAILED:
+            return True
+        return self.identified is not None and self._live()
+
+    def evidence(self, fault: Reason | None = None) -> Evidence:
+        """Return what is known now, for policy to judge."""
+        counts = self._expression() or next(iter(reversed(self.examinations)), None)
+        names_nobody = not self._votes() and any(e.candidates is not None for e in self.examinations)
+        return Evidence(
+            fault=fault,
+            hindrance=self._hindrance() or (self._last_hindrance() if self._clear_since is None else None),
+            track_lost=self._track_lost or self._swapped(),
+            unrecognized=self._unrecognized() or names_nobody,
+            ambiguous=self._ambiguous(),
+            identified=self.identified,
+            liveness=liveness.verdict(self.challenge),
+            live=self._live(),
+            smile=counts.smile if counts else None,
+            emotions=counts.emotions if counts else {},
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Return what goes on record besides the decision: the fields of `model.Attempt`, in plain values."""
+        best = max((c.similarity for e in self.examinations for c in (e.candidates or ())[:1]), default=None)
+        last = self.examinations[-1] if self.examinations else None
+        return {
+            "similarity": None if best is None else round(best, 3),
+            "recognizer": None if last is None else last.recognizer,
+            "model": None if last is None else last.model,
+            "calls": sum(e.calls for e in self.examinations),
+            "stages_ms": dict(self.stages),
+            "detail": {
+                "frames": dict(self.tally),
+                "challenge": self.challenge.stage.value,
+                "examinations": [_plain(e) for e in self.examinations],
+            },
+        }
+
+    def _stage(self, name: str) -> None:
+        self.stages.setdefault(name, round((self._now - self._opened_at) * 1000, 1))
+
+    def _remember(self, at: float, view: Reason | None) -> None:
+        self._views.append((at, view))
+        while self._views and self._views[0][0] < at - self.rules.patience_s:
+            self._views.popleft()
+
+    def _lost(self, face: Face) -> bool:
+        if self._track is None:
+            self._track = face.track
+        if face.track != self._track:
+            self._track_lost = True
+        return self._track_lost
+
+    def _challenge(self, frame: Frame, face: Face, smile: float) -> None:
+        before = self.challenge.stage
+        self.challenge = liveness.observe(self.challenge, self.rules.liveness, smile, frame.captured_at)
+        if before is Stage.WATCHING and self.challenge.stage is Stage.HOLDING:
+            self._stage("neutral")
+        if self.challenge.stage is Stage.PASSED and smile >= self.rules.liveness.smile_at:
+            self._stage("smiled")
+            self._smiling = Ask(frame, face, Purpose.EXPRESSION)
+
+    def _next_ask(self, clear: Ask | None) -> Ask | None:
+        if self._asked is not None or self._track_lost:
+            return None
+        ask = self._smiling if self._wants_expression() else None
+        if ask is None and clear is not None and self._wants_identity(clear.face):
+            ask = clear
+        if ask is not None:
+            self._smiling = None if ask is self._smiling else self._smiling
+            self._asked = ask
+            self._asked_counts[ask.purpose] += 1
+        return ask
+
+    def _wants_expression(self) -> bool:
+        off = self.rules.liveness.mode is LivenessMode.OFF
+        return not off and not self._live() and self._asked_counts[Purpose.EXPRESSION] < self.rules.expressions
+
+    def _wants_identity(self, face: Face) -> bool:
+        if self.identified is not None or self._asked_counts[Purpose.IDENTITY] >= self.rules.searches:
+            return False
+        neutral = face.smile is not None and face.smile < self.rules.liveness.neutral_below
+        waited = self._clear_since is not None and self._now - self._clear_since >= self.rules.grace_s
+        return neutral or waited or self.challenge.stage is Stage.PASSED
+
+    def _votes(self) -> dict[str, list[float]]:
+        votes: dict[str, list[float]] = {}
+        for examination in self._searched():
+            best = examination.candidates[0] if examination.candidates else None
+            if best is not None and best.similarity >= self.rules.threshold:
+                votes.setdefault(best.member_id, []).append(best.similarity)
+        return votes
+
+    def _searched(self) -> list[Examination]:
+        return [e for e in self.examinations if e.purpose is Purpose.IDENTITY and e.candidates is not None]
+
+    def _near_tie(self) -> bool:
+        return any(
+            e.candidates is not None
+            and len(e.candidates) > 1
+            and e.candidates[1].similarity >= self.rules.threshold
+            and e.candidates[0].similarity - e.candidates[1].similarity < self.rules.margin
+            for e in self._searched()
+        )
+
+    def _ambiguous(self) -> bool:
+        return len(self._votes()) > 1 or self._near_tie()
+
+    def _unrecognized(self) -> bool:
+        return self.identified is None and len(self._searched()) >= self.rules.searches
+
+    def _expression(self) -> Examination | None:
+        """Return the newest answer about the smiling face that is the identified member's own."""
+        known = self.identified
+        for examination in reversed(self.examinations):
+            if examination.purpose is Purpose.EXPRESSION and known is not None and self._of(examination, known):
+                return examination
+        return None
+
+    def _of(self, examination: Examination, known: Candidate) -> bool:
+        if examination.candidates is None:
+            return True
+        return any(
+            c.member_id == known.member_id and c.similarity >= self.rules.same_face for c in examination.candidates
+        )
+
+    def _swapped(self) -> bool:
+        """Say whether the face that smiled was asked about often enough and is not the identified member's."""
+        asked = self._asked_counts[Purpose.EXPRESSION] - (self._asked is not None)
+        known = self.identified is not None
+        return known and asked >= self.rules.expressions and self._expression() is None
+
+    def _live(self) -> bool:
+        if self.rules.liveness.mode is LivenessMode.OFF:
+            return True
+        return self.challenge.stage is Stage.PASSED and self._expression() is not None
+
+    def _hindrance(self) -> Reason | None:
+        """Return the commonest hindrance of the last `patience_s`, where no frame in them was clear."""
+        if self._now - self._opened_at < self.rules.patience_s or any(view is None for _, view in self._views):
+            return None
+        return self._last_hindrance()
+
+    def _last_hindrance(self) -> Reason | None:
+        counts = Counter(view for _, view in self._views if view is not None)
+        return counts.most_common(1)[0][0] if counts else None
+
+
+def _plain(examination: Examination) -> dict[str, Any]:
+    candidates = examination.candidates or ()
+    return {
+        "purpose": examination.purpose.value,
+        "frame": examination.sequence,
+        "candidates": [{"member": c.member_id, "similarity": round(c.similarity, 3)} for c in candidates],
+        "smile": None if examination.smile is None else round(examination.smile, 1),
+        "emotions": {emotion.value: round(value, 1) for emotion, value in examination.emotions.items()},
+        "ms": round(examination.duration_ms, 1),
+    }
+
+
+def _same_place(one: Box, other: Box) -> bool:
+    return one.overlap(other) >= SAME_PLACE

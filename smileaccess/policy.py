@@ -1,0 +1,177 @@
+"""Who may come in: evidence, member, time and rules make a decision. Pure; whatever is unforeseen denies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from smileaccess.model import (
+    REAL_DENIALS,
+    Attempt,
+    Decision,
+    Emotion,
+    Evidence,
+    LivenessMode,
+    Member,
+    MemberStatus,
+    Outcome,
+    Reason,
+)
+
+
+class EmotionRule(StrEnum):
+    """What is done with emotions: not looked at, put on record, or required for entry."""
+
+    OFF = "off"
+    RECORD = "record"
+    REQUIRE = "require"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The owner's rules; similarities and smiles are 0..100."""
+
+    liveness: LivenessMode = LivenessMode.NEUTRAL_THEN_SMILE
+    smile_at: float = 50.0
+    threshold: float = 99.0
+    emotions: EmotionRule = EmotionRule.RECORD
+    required_emotions: frozenset[Emotion] = frozenset({Emotion.HAPPY})
+
+
+@dataclass(frozen=True, slots=True)
+class LockOutRules:
+    """After `free` real denials in a row the door refuses for `first_s` seconds, twice that after each further one.
+
+    It never refuses for longer than `limit_s`; `reset_s` without a real denial, and any grant, start the count anew.
+    """
+
+    free: int = 3
+    first_s: float = 30.0
+    limit_s: float = 900.0
+    reset_s: float = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class LockOut:
+    """How many real denials came in a row, and when the last of them ended (UTC)."""
+
+    failures: int = 0
+    last_at: datetime | None = None
+
+    def remaining_s(self, now: datetime, rules: LockOutRules) -> float:
+        """Return for how many seconds from `now` (UTC) the door refuses, 0 for not at all.
+
+        A clock that stands earlier than the last denial (a restart without a clock chip) makes it the whole length,
+        so that a power cut does not end a lock-out.
+        """
+        if self.last_at is None:
+            return 0.0
+        passed = max(0.0, (now - self.last_at).total_seconds())
+        return max(0.0, lock_out_length_s(self.failures, rules) - passed)
+
+
+def lock_out_length_s(failures: int, rules: LockOutRules) -> float:
+    """Return how long the door refuses after the last of so many real denials in a row."""
+    if failures <= rules.free:
+        return 0.0
+    # 2**30 of the shortest lock-out is longer than any limit; the bound keeps the power small.
+    return min(rules.first_s * 2.0 ** min(failures - rules.free - 1, 30), rules.limit_s)
+
+
+def decide(evidence: Evidence, member: Member | None, now: datetime, clock_trusted: bool, rules: Rules) -> Decision:
+    """Return the decision on an attempt whose evidence is complete or whose time is up.
+
+    `member` is the signed member behind `evidence.identified`, None where the door knows none; `now` is UTC.
+    """
+    reasons = [*_reasons(evidence, member, now, clock_trusted, rules)]
+    member_id = member.id if member is not None and evidence.identified is not None else None
+    if not reasons and evidence.identified is not None and member is not None and evidence.live:
+        return Decision(Outcome.GRANTED, None, member_id)
+    return Decision(Outcome.DENIED, prevailing(reasons or [Reason.TIMEOUT]), member_id)
+
+
+def prevailing(reasons: Iterable[Reason]) -> Reason:
+    """Return the one reason, of those that hold, that goes on record."""
+    return min(reasons, key=lambda reason: reason.precedence)
+
+
+def next_lock_out(lock_out: LockOut, decision: Decision, at: datetime, rules: LockOutRules) -> LockOut:
+    """Return the lock-out after an attempt that ended `at` (UTC); service faults and bad pictures leave it as it is."""
+    if decision.outcome is Outcome.GRANTED:
+        return LockOut()
+    if decision.reason not in REAL_DENIALS:
+        return lock_out
+    quiet = lock_out.last_at is not None and at - lock_out.last_at > timedelta(seconds=rules.reset_s)
+    return LockOut(1 if quiet else lock_out.failures + 1, at)
+
+
+def replayed_lock_out(newest_first: Iterable[Attempt], rules: LockOutRules) -> LockOut:
+    """Return where the lock-out stands after the attempts on record: those since the last grant tell."""
+    since_grant: list[tuple[Decision, datetime]] = []
+    for attempt in newest_first:
+        if attempt.outcome is Outcome.GRANTED:
+            break
+        if attempt.outcome is not None and attempt.closed_at is not None:
+            since_grant.append((Decision(attempt.outcome, attempt.reason), attempt.closed_at))
+    lock_out = LockOut()
+    for decision, at in reversed(since_grant):
+        lock_out = next_lock_out(lock_out, decision, at, rules)
+    return lock_out
+
+
+def _reasons(
+    evidence: Evidence, member: Member | None, now: datetime, clock_trusted: bool, rules: Rules
+) -> Iterator[Reason]:
+    if evidence.fault is not None:
+        yield evidence.fault
+    if evidence.locked_out:
+        yield Reason.LOCKED_OUT
+    if evidence.hindrance is not None:
+        yield evidence.hindrance
+    if evidence.track_lost:
+        yield Reason.TRACK_LOST
+    yield from _identity_reasons(evidence, member, rules)
+    if member is not None:
+        yield from _member_reasons(member, now, clock_trusted)
+    yield from _expression_reasons(evidence, rules)
+
+
+def _identity_reasons(evidence: Evidence, member: Member | None, rules: Rules) -> Iterator[Reason]:
+    if evidence.ambiguous:
+        yield Reason.AMBIGUOUS_MATCH
+    if evidence.unrecognized:
+        yield Reason.NOT_RECOGNIZED
+    if evidence.identified is None:
+        yield Reason.TIMEOUT
+        return
+    below = evidence.identified.similarity < rules.threshold
+    other = member is None or member.id != evidence.identified.member_id
+    if below or other or (member is not None and member.status is MemberStatus.FORGOTTEN):
+        yield Reason.NOT_RECOGNIZED
+
+
+def _member_reasons(member: Member, now: datetime, clock_trusted: bool) -> Iterator[Reason]:
+    if member.status is MemberStatus.DISABLED:
+        yield Reason.MEMBER_DISABLED
+    if not member.limited:
+        return
+    if not clock_trusted:
+        yield Reason.CLOCK_UNTRUSTED
+        return
+    early = member.valid_from is not None and now < member.valid_from
+    late = member.valid_until is not None and now >= member.valid_until
+    if early or late:
+        yield Reason.MEMBER_EXPIRED
+
+
+def _expression_reasons(evidence: Evidence, rules: Rules) -> Iterator[Reason]:
+    if evidence.liveness is not None:
+        yield evidence.liveness
+    elif not evidence.live:
+        yield Reason.TIMEOUT
+    elif rules.liveness is not LivenessMode.OFF and (evidence.smile is None or evidence.smile < rules.smile_at):
+        yield Reason.NO_SMILE
+    if rules.emotions is EmotionRule.REQUIRE and evidence.live and evidence.emotion not in rules.required_emotions:
+        yield Reason.EMOTION_MISMATCH

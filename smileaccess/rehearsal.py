@@ -1,0 +1,172 @@
+"""One attempt on given pictures in virtual time: the door's own code, with no door, no record and no waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from smileaccess.cameras.reel import StillsCamera
+from smileaccess.clock import VirtualClock
+from smileaccess.conduct import Conduct
+from smileaccess.controller import Controller, Ports
+from smileaccess.events import MembersChanged, Summoned
+from smileaccess.gates import hindrance
+from smileaccess.model import (
+    Attempt,
+    ChainHead,
+    DoorEvent,
+    Examination,
+    Face,
+    Frame,
+    Member,
+    Purpose,
+    Reason,
+    Sight,
+    Trigger,
+    Vector,
+)
+from smileaccess.panels.silent import SilentPanel
+from smileaccess.recorder import Recorder
+
+if TYPE_CHECKING:
+    from smileaccess.model import Pixels
+    from smileaccess.ports import Recognizer, Vision
+    from smileaccess.settings import Settings
+
+FPS = 10.0
+"""Frames a second of virtual time: about what the local eyes see of a camera on a small machine."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What was seen in one frame: of which picture, when (seconds since the start), and what the recognizer said."""
+
+    label: str
+    at_s: float
+    sight: Sight
+    hindrance: Reason | None
+    examination: Examination | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rehearsal:
+    """How the attempt would have ended, and all that was seen on the way."""
+
+    attempt: Attempt
+    looks: tuple[Look, ...]
+
+
+def rehearse(
+    settings: Settings,
+    pictures: Sequence[tuple[str, Pixels]],
+    seconds: float,
+    vision: Vision,
+    recognizer: Recognizer,
+    members: Sequence[Member],
+) -> Rehearsal:
+    """Run one attempt on labeled BGR pictures, each before the camera for `seconds`, the last one for ever.
+
+    Raises what the caller's vision raises only as the attempt's internal_error, as at the door.
+    """
+    clock = VirtualClock(datetime.now(UTC))
+    eyes, asked = _WatchedEyes(vision), _WatchedRecognizer(recognizer)
+    pixels = [picture for _, picture in pictures]
+    camera = StillsCamera(pixels, clock, clock.advance, hold_s=seconds, fps=FPS)
+    panel, inline, ended = SilentPanel(clock), InlineWorker(), list[Attempt]()
+    recorder = Recorder(_NoRecords())
+    ports = Ports(camera, eyes, asked, panel, recorder, clock, inline, inline, inline)
+    conduct = Conduct.of(settings, recognizer.agreeing)
+    controller = Controller(settings.door.name, ports, conduct, on_attempt=lambda attempt, _who: ended.append(attempt))
+    camera.start()
+    panel.start(controller.put_input)
+    controller.put(MembersChanged(tuple(members)))
+    controller.put(Summoned(Trigger.TRIAL, lambda _id: None))
+    while not ended:
+        _turn(controller, clock)
+    looks = tuple(_look(sight, pictures, seconds, settings, asked) for sight in eyes.sights)
+    return Rehearsal(ended[0], looks)
+
+
+def _turn(controller: Controller, clock: VirtualClock) -> None:
+    deadline = controller.next_deadline
+    if not controller.turn(0) and deadline is not None:
+        clock.advance(deadline - clock.monotonic())
+
+
+def _look(
+    sight: Sight, pictures: Sequence[tuple[str, Pixels]], seconds: float, settings: Settings, asked: _WatchedRecognizer
+) -> Look:
+    # A frame's time is a whole number of frame times; a tenth of one keeps rounding from moving it to the next picture.
+    place = min(int((sight.frame.captured_at + 0.1 / FPS) / seconds), len(pictures) - 1)
+    view = hindrance(sight, settings.limits())
+    return Look(pictures[place][0], sight.frame.captured_at, sight, view, asked.answers.get(sight.frame.sequence))
+
+
+class InlineWorker:
+    """A worker that does each job at once, in the caller's thread."""
+
+    def submit(self, job: Callable[[], object]) -> None:
+        """Do the job."""
+        job()
+
+
+class _WatchedEyes:
+    """The eyes, and a note of everything they saw."""
+
+    def __init__(self, vision: Vision) -> None:
+        self._vision = vision
+        self.model = vision.model
+        self.sights: list[Sight] = []
+
+    def look(self, frame: Frame) -> Sight:
+        sight = self._vision.look(frame)
+        self.sights.append(sight)
+        return sight
+
+    def embed(self, frame: Frame, face: Face) -> Vector:
+        return self._vision.embed(frame, face)
+
+    def reset(self) -> None:
+        self._vision.reset()
+
+    def close(self) -> None:
+        """Leave the eyes to their owner."""
+
+
+class _WatchedRecognizer:
+    """The recognizer, and a note of its answers by the frame's sequence."""
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self._recognizer = recognizer
+        self.name = recognizer.name
+        self.agreeing = recognizer.agreeing
+        self.answers: dict[int, Examination] = {}
+
+    def examine(self, frame: Frame, face: Face, purpose: Purpose, timeout_s: float) -> Examination:
+        answer = self._recognizer.examine(frame, face, purpose, timeout_s)
+        self.answers[frame.sequence] = answer
+        return answer
+
+    def use(self, members: Sequence[Member]) -> None:
+        self._recognizer.use(members)
+
+    def close(self) -> None:
+        """Leave the recognizer to its owner."""
+
+
+class _NoRecords:
+    """A record that keeps nothing: a rehearsal is no attempt at a door."""
+
+    def open_attempt(self, attempt: Attempt) -> ChainHead:  # noqa: ARG002
+        return ChainHead(0, "")
+
+    def close_attempt(self, attempt: Attempt) -> ChainHead:  # noqa: ARG002
+        return ChainHead(0, "")
+
+    def add_event(self, event: DoorEvent) -> ChainHead:  # noqa: ARG002
+        return ChainHead(0, "")
+
+    def close(self) -> None:
+        """Keep nothing open."""

@@ -1,0 +1,358 @@
+"""TOML becomes one frozen `Settings`, or one error that holds everything wrong with it.
+
+Nothing is opened here but the settings file itself. The commented file in `config/` is the schema for people; a test
+holds it and the classes below to each other.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from smileaccess.door import DoorRules
+from smileaccess.errors import SettingsError
+from smileaccess.examining import ExaminingRules
+from smileaccess.gates import EnrollmentLimits, Limits
+from smileaccess.liveness import LivenessRules
+from smileaccess.model import Emotion, LivenessMode
+from smileaccess.policy import EmotionRule, LockOutRules, Rules
+
+DEFAULT_PATH = Path("/etc/smileaccess/smileaccess.toml")
+SHIPPED = Path(__file__).parent / "_config" / "smileaccess.toml"
+"""The commented file as it came with the package."""
+
+LARGEST_FILE = 1 << 20
+"""Bytes: a settings file is a few kilobytes; what is larger than a megabyte is some other file."""
+
+
+def _door_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
+        raise ValueError("must be 1 to 64 letters, digits, . _ or -")
+    return name
+
+
+def _rising(pair: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= pair[0] <= pair[1] <= 5:
+        raise ValueError("must be two seconds from 0 to 5, the smaller one first")
+    return pair
+
+
+def _one(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(names) != 1:
+        raise ValueError("must name one recognizer")
+    return names
+
+
+def _some(items: tuple[Emotion, ...]) -> tuple[Emotion, ...]:
+    if not items:
+        raise ValueError("must name at least one emotion")
+    return items
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class DoorSettings(_Section):
+    """The `[door]` section."""
+
+    name: Annotated[str, AfterValidator(_door_name)] = "front"
+    unlock_s: float = Field(5.0, ge=1, le=30)
+    attempt_s: float = Field(10.0, ge=3, le=60)
+    cool_down_s: float = Field(1.0, ge=0, le=60)
+    approach: Literal["wake", "attempt", "ignore"] = "wake"
+
+
+class CameraSettings(_Section):
+    """The `[camera]` section."""
+
+    kind: Literal["webcam", "reel"] = "webcam"
+    device: str = "0"
+    width: int = Field(640, ge=320, le=3840)
+    height: int = Field(480, ge=240, le=2160)
+    fps: int = Field(15, ge=1, le=60)
+    path: str = ""
+    timeout_s: float = Field(2.0, ge=0.2, le=10)
+
+    @model_validator(mode="after")
+    def _reel_has_a_folder(self) -> CameraSettings:
+        if self.kind == "reel" and not self.path:
+            raise ValueError('path = "": must name the folder of pictures that the reel plays')
+        return self
+
+
+class PanelSettings(_Section):
+    """The `[panel]` section."""
+
+    kind: Literal["terminal", "silent"] = "terminal"
+
+
+class QualitySettings(_Section):
+    """The `[quality]` section."""
+
+    face_px: float = Field(60.0, ge=40, le=400)
+    scene_brightness: float = Field(8.0, ge=0, le=100)
+    face_brightness: float = Field(15.0, ge=0, le=100)
+    sharpness: float = Field(15.0, ge=0, le=100)
+    presence: float = Field(0.5, ge=0, le=1)
+    comparable: float = Field(0.4, ge=0.05, le=1)
+
+
+class LivenessSettings(_Section):
+    """The `[liveness]` section."""
+
+    mode: LivenessMode = Field(LivenessMode.NEUTRAL_THEN_SMILE, strict=False)
+    smile_at: float = Field(50.0, ge=30, le=95)
+    neutral_below: float = Field(30.0, ge=5, le=50)
+    cue_after_s: Annotated[tuple[float, float], Field(strict=False), AfterValidator(_rising)] = (0.4, 1.6)
+    earliest_s: float = Field(0.2, ge=0, le=1)
+    answer_s: float = Field(4.0, ge=1, le=15)
+    patience_s: float = Field(3.0, ge=1, le=15)
+
+    @model_validator(mode="after")
+    def _marks_in_order(self) -> LivenessSettings:
+        if self.neutral_below >= self.smile_at:
+            raise ValueError(f"neutral_below = {self.neutral_below:g}: must be below smile_at = {self.smile_at:g}")
+        return self
+
+
+class RecognitionSettings(_Section):
+    """The `[recognition]` section."""
+
+    recognizers: Annotated[tuple[Literal["embedded"], ...], Field(strict=False), AfterValidator(_one)] = ("embedded",)
+    threshold: float = Field(99.0, ge=0, le=100)
+    margin: float = Field(0.1, ge=0, le=10)
+    timeout_s: float = Field(3.0, ge=0.2, le=10)
+
+
+class RulesSettings(_Section):
+    """The `[rules]` section."""
+
+    emotions: EmotionRule = Field(EmotionRule.RECORD, strict=False)
+    required_emotions: Annotated[
+        tuple[Annotated[Emotion, Field(strict=False)], ...], Field(strict=False, min_length=1)
+    ] = (Emotion.HAPPY,)
+
+
+class LockOutSettings(_Section):
+    """The `[lockout]` section."""
+
+    free: int = Field(3, ge=0, le=100)
+    first_s: float = Field(30.0, ge=1, le=3600)
+    limit_s: float = Field(900.0, ge=1, le=86400)
+    reset_s: float = Field(900.0, ge=1, le=604800)
+
+
+class EnrollmentSettings(_Section):
+    """The `[enrollment]` section."""
+
+    face_px: float = Field(80.0, ge=40, le=1000)
+    yaw: float = Field(35.0, ge=5, le=60)
+    pitch: float = Field(30.0, ge=5, le=60)
+    eyes_open: float = Field(40.0, ge=0, le=100)
+    consent_text: str = Field("1", min_length=1, max_length=64)
+
+
+class RecordsSettings(_Section):
+    """The `[records]` section."""
+
+    database: str = Field("/var/lib/smileaccess/smileaccess.db", min_length=1)
+
+
+class KeysSettings(_Section):
+    """The `[keys]` section."""
+
+    directory: str = Field("/var/lib/smileaccess/keys", min_length=1)
+
+
+class ControlSettings(_Section):
+    """The `[control]` section."""
+
+    # A Unix socket's path holds at most 107 bytes (sun_path in unix(7), less the final zero).
+    socket: str = Field("/run/smileaccess/control.sock", min_length=1, max_length=107)
+    look_group: str = "smileaccess-look"
+    operate_group: str = "smileaccess-operate"
+    enroll_group: str = "smileaccess-enroll"
+
+
+class LogSettings(_Section):
+    """The `[log]` section."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "text", "json"] = "auto"
+
+
+class Settings(_Section):
+    """Everything that the owner of a door can set; frozen."""
+
+    door: DoorSettings = DoorSettings()
+    camera: CameraSettings = CameraSettings()
+    panel: PanelSettings = PanelSettings()
+    quality: QualitySettings = QualitySettings()
+    liveness: LivenessSettings = LivenessSettings()
+    recognition: RecognitionSettings = RecognitionSettings()
+    rules: RulesSettings = RulesSettings()
+    lockout: LockOutSettings = LockOutSettings()
+    enrollment: EnrollmentSettings = EnrollmentSettings()
+    records: RecordsSettings = RecordsSettings()
+    keys: KeysSettings = KeysSettings()
+    control: ControlSettings = ControlSettings()
+    log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _time_enough(self) -> Settings:
+        needed = self.liveness.cue_after_s[1] + self.liveness.earliest_s + 1
+        if self.liveness.mode is LivenessMode.NEUTRAL_THEN_SMILE and self.door.attempt_s < needed:
+            raise ValueError(
+                f"[door] attempt_s = {self.door.attempt_s:g}: must be at least {needed:g}, "
+                "so that the latest cue of [liveness] cue_after_s leaves a second to smile"
+            )
+        return self
+
+    def door_rules(self) -> DoorRules:
+        """Return the pure door's part."""
+        return DoorRules(**self.door.model_dump(include={"unlock_s", "attempt_s", "cool_down_s"}))
+
+    def limits(self) -> Limits:
+        """Return how well a face must be seen at the door."""
+        return Limits(**self.quality.model_dump())
+
+    def enrollment_limits(self) -> EnrollmentLimits:
+        """Return how well a face must be seen to be enrolled."""
+        return EnrollmentLimits(**self.enrollment.model_dump(exclude={"consent_text"}))
+
+    def examining_rules(self, agreeing: int) -> ExaminingRules:
+        """Return how an attempt goes about its evidence; `agreeing` is the recognizer's."""
+        return ExaminingRules(
+            limits=self.limits(),
+            liveness=LivenessRules(**self.liveness.model_dump()),
+            threshold=self.recognition.threshold,
+            margin=self.recognition.margin,
+            agreeing=agreeing,
+            patience_s=self.liveness.patience_s,
+        )
+
+    def policy_rules(self) -> Rules:
+        """Return the rules that decide."""
+        return Rules(
+            liveness=self.liveness.mode,
+            smile_at=self.liveness.smile_at,
+            threshold=self.recognition.threshold,
+            emotions=self.rules.emotions,
+            required_emotions=frozenset(self.rules.required_emotions),
+        )
+
+    def lock_out_rules(self) -> LockOutRules:
+        """Return the rules of the progressive lock-out."""
+        return LockOutRules(**self.lockout.model_dump())
+
+
+def load(path: Path) -> Settings:
+    """Read a settings file; SettingsError names all that is wrong with it."""
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise SettingsError([f"settings: {path}: {size} bytes: a settings file has at most {LARGEST_FILE}"])
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        fix = "name the file with --config, or start from the commented one that `smileaccess config example` prints"
+        raise SettingsError([f"settings: {path}: {error.strerror or error}: {fix}"]) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError([f"settings: {path}: byte {error.start} is not UTF-8: save the file as UTF-8"]) from error
+    return parse(text)
+
+
+def parse(text: str) -> Settings:
+    """Make settings of TOML text; SettingsError names all that is wrong with it."""
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SettingsError([f"settings: not TOML: {error}"]) from error
+    try:
+        return Settings.model_validate(document)
+    except ValidationError as error:
+        raise SettingsError([_problem(detail) for detail in error.errors(include_url=False)]) from error
+
+
+def changed_sections(old: Settings, new: Settings) -> list[str]:
+    """Return the names of the sections in which the two differ."""
+    return [name for name in Settings.model_fields if getattr(old, name) != getattr(new, name)]
+
+
+def as_toml(settings: Settings) -> str:
+    """Return the settings in force as TOML, section by section."""
+    lines: list[str] = []
+    for name, section in settings.model_dump(mode="json").items():
+        lines += [f"[{name}]", *(f"{key} = {_toml_value(value)}" for key, value in section.items()), ""]
+    return "\n".join(lines)
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(_toml_value(item) for item in value)}]"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(value)
+
+
+def _problem(detail: ErrorDetails) -> str:
+    section, *rest = [str(part) for part in detail["loc"]] or [""]
+    if detail["type"] == "extra_forbidden":
+        return _unknown(section, rest)
+    if not section:
+        return f"settings: {_cause(detail)}"
+    if not rest:
+        return f"settings: [{section}] {_cause(detail)}"
+    return f"settings: [{section}] {rest[0]} = {_shown(detail['input'])}: {_demand(detail)}"
+
+
+def _unknown(section: str, rest: list[str]) -> str:
+    name = rest[0] if rest else section
+    known = list(Settings.model_fields)
+    if rest:
+        model = Settings.model_fields[section].annotation
+        known = list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+    near = difflib.get_close_matches(name, known, n=1)
+    guess = f": did you mean {near[0]}?" if near else f": known are {', '.join(known)}"
+    return (
+        f"settings: [{section}] {name}: no such setting{guess}"
+        if rest
+        else f"settings: [{name}]: no such section{guess}"
+    )
+
+
+def _demand(detail: ErrorDetails) -> str:
+    field = _field(detail)
+    bounds = {type(m).__name__: m for m in field.metadata} if field is not None else {}
+    if detail["type"] in {"greater_than_equal", "less_than_equal"} and {"Ge", "Le"} <= set(bounds):
+        return f"must be between {bounds['Ge'].ge:g} and {bounds['Le'].le:g}"
+    wanted = {"string_type": "text in quotes", "int_type": "a whole number", "float_type": "a number"}
+    if detail["type"] in wanted:
+        return f"must be {wanted[detail['type']]}"
+    return _cause(detail)
+
+
+def _field(detail: ErrorDetails) -> Any:
+    section, name = str(detail["loc"][0]), str(detail["loc"][1])
+    model = Settings.model_fields[section].annotation
+    return model.model_fields.get(name) if isinstance(model, type) and issubclass(model, BaseModel) else None
+
+
+def _cause(detail: ErrorDetails) -> str:
+    message = detail["msg"].removeprefix("Value error, ")
+    for pydantic, ours in (("Input should be", "must be"), ("Tuple should", "must"), ("String should", "must")):
+        message = message.replace(pydantic, ours)
+    return message
+
+
+def _shown(value: Any) -> str:
+    shown = _toml_value(value) if isinstance(value, str | int | float | list) else repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "..."

@@ -1,0 +1,150 @@
+"""What the daemon looks after beside the door: changes of the members' list, a camera that is gone, reloads.
+
+One thread. It never decides about an attempt and never touches the strike: what it finds goes to the controller as
+events.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+import structlog
+
+from smileaccess.errors import CameraError, RecordsError
+from smileaccess.events import Event, MembersChanged, Noted
+from smileaccess.membership import Refusal, load_roster
+from smileaccess.model import DoorEvent, uuid7
+
+if TYPE_CHECKING:
+    from smileaccess.ports import Camera, Clock, Members, Recognizer
+
+LOOK_S = 0.4
+"""Seconds between two looks at the members' list: a change is known well within a second."""
+
+CAMERA_RETRY_S = (1.0, 30.0)
+"""Seconds to the first retry of a camera that could not be opened, doubling up to the second number."""
+
+log = structlog.get_logger(__name__)
+
+
+class MembersWatch:
+    """Loads the members' list whenever it has changed, verified; one thread at a time."""
+
+    def __init__(
+        self,
+        door: str,
+        members: Members,
+        public_key: bytes,
+        recognizer: Recognizer,
+        clock: Clock,
+        put: Callable[[Event], None],
+    ) -> None:
+        """Take where the list is, whose signature counts, and whom to tell."""
+        self._door = door
+        self._members = members
+        self._public_key = public_key
+        self._recognizer = recognizer
+        self._clock = clock
+        self._put = put
+        self._revision: int | None = None
+        self._refused: frozenset[Refusal] = frozenset()
+
+    def look(self) -> None:
+        """Take the list over where it has changed; RecordsError, and then the list in use stays."""
+        if self._members.revision() == self._revision:
+            return
+        roster = load_roster(self._members, self._public_key)
+        for refusal in sorted(set(roster.refused) - self._refused, key=lambda refusal: refusal.member_id):
+            self._alarm(refusal)
+        self._refused = frozenset(roster.refused)
+        self._recognizer.use(roster.members)
+        self._put(MembersChanged(roster.members))
+        self._revision = roster.revision
+        log.info("members loaded", members=len(roster.members), refused=len(roster.refused))
+
+    def _alarm(self, refusal: Refusal) -> None:
+        log.error("a member was refused: not as the enroller signed it", member_id=refusal.member_id, why=refusal.why)
+        detail = {"member": refusal.member_id}
+        event = DoorEvent(uuid7(), self._door, self._clock.now(), "member_refused", "smileaccess", refusal.why, detail)
+        self._put(Noted(event))
+
+
+class Upkeep:
+    """The thread; made, started and closed by the daemon."""
+
+    def __init__(
+        self,
+        watch: MembersWatch,
+        camera: Camera,
+        clock: Clock,
+        reload: Callable[[], None],
+        on_crash: Callable[[], None],
+    ) -> None:
+        """Take what to look after; `reload` is called on this thread, `on_crash` when something unforeseen happens."""
+        self._watch = watch
+        self._camera = camera
+        self._clock = clock
+        self._reload = reload
+        self._on_crash = on_crash
+        self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+        self._retry_at: float | None = None
+        self._retry_s = CAMERA_RETRY_S[0]
+        self._record_failed = False
+
+    def start(self) -> None:
+        """Open the camera, then look after everything on the own thread."""
+        self._open_camera()
+        self._thread.start()
+
+    def ask_reload(self) -> None:
+        """Have the settings read again; any thread, also from a signal's handler."""
+        self._tasks.put(self._reload)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._tasks.put(None)
+        self._thread.join(LOOK_S * 5)
+
+    def _run(self) -> None:
+        try:
+            while self._turn():
+                pass
+        # The thread's root: what nobody foresaw stops the process, and its supervisor starts it again.
+        except Exception:
+            log.exception("the upkeep failed; the daemon stops")
+            self._on_crash()
+
+    def _turn(self) -> bool:
+        try:
+            task = self._tasks.get(timeout=LOOK_S)
+        except Empty:
+            self._look_around()
+            return True
+        if task is not None:
+            task()
+        return task is not None
+
+    def _look_around(self) -> None:
+        try:
+            self._watch.look()
+            self._record_failed = False
+        except RecordsError as error:
+            if not self._record_failed:
+                log.error("the members' list cannot be read; the one in use stays", error=str(error))
+            self._record_failed = True
+        if self._retry_at is not None and self._clock.monotonic() >= self._retry_at:
+            self._open_camera()
+
+    def _open_camera(self) -> None:
+        try:
+            self._camera.start()
+        except CameraError as error:
+            log.error("no camera; it is tried again", error=str(error), in_s=self._retry_s)
+            self._retry_at = self._clock.monotonic() + self._retry_s
+            self._retry_s = min(self._retry_s * 2, CAMERA_RETRY_S[1])
+        else:
+            self._retry_at, self._retry_s = None, CAMERA_RETRY_S[0]
