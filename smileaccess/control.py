@@ -28,9 +28,10 @@ import structlog
 
 from smileaccess.errors import CameraError, ControlError, ControlUnavailable, NotPermitted
 from smileaccess.events import Event, Noted, StatusAsked, Summoned, UnlockAsked
-from smileaccess.model import DoorEvent, Pixels, Trigger, uuid7
+from smileaccess.model import DoorEvent, Trigger, uuid7
 
 if TYPE_CHECKING:
+    from smileaccess.model import Pixels
     from smileaccess.ports import Camera, Clock
 
 LONGEST_REQUEST = 4096

@@ -19,7 +19,7 @@ from smileaccess.control import ControlServer, Groups
 from smileaccess.controller import Controller, Ports
 from smileaccess.errors import SettingsError
 from smileaccess.events import ConductChanged, Noted, StopAsked
-from smileaccess.model import Attempt, DoorEvent, Frame, uuid7
+from smileaccess.model import Attempt, DoorEvent, uuid7
 from smileaccess.policy import replayed_lock_out
 from smileaccess.recorder import Recorder
 from smileaccess.upkeep import MembersWatch, Upkeep
@@ -119,7 +119,7 @@ class Daemon:
         upkeep.start()
         stack.callback(upkeep.close)
         self._listen(controller, stack)
-        ports.eyes.submit(lambda: _warm_up(eyes))
+        ports.eyes.submit(lambda: wiring.warm_up(eyes))
         controller.put(Noted(self._event("start")))
         stack.callback(lambda: ports.writing.submit(lambda: recorder.event_later(self._event("stop"))))
         return controller, upkeep
@@ -202,13 +202,6 @@ class Daemon:
             log.warning("a change of these takes effect at the next start", settings=later)
         self._controller.put(ConductChanged(Conduct.of(settings, self._agreeing)))
         log.info("settings reloaded", changed=changed)
-
-
-def _warm_up(eyes: Vision) -> None:
-    """Have the networks loaded and run once, so that the first press waits for none of it."""
-    import numpy as np  # noqa: PLC0415 -- heavy
-
-    eyes.look(Frame(np.zeros((480, 640, 3), np.uint8), 0, 0.0))
 
 
 @contextmanager

@@ -261,8 +261,9 @@ def _conclude(door: Door, durable: bool, now: float, rules: DoorRules) -> tuple[
 
 
 def _energize(door: Door, now: float, rules: DoorRules, cause: str) -> tuple[Door, tuple[Command, ...]]:
-    relock_at = max(now + rules.unlock_s, door.relock_at or now)
-    return replace(door, relock_at=relock_at), (Energize(relock_at - now, cause),)
+    # A length, not a difference of two moments, whose rounding may come out above the cap.
+    for_s = max(rules.unlock_s, (door.relock_at or now) - now)
+    return replace(door, relock_at=now + for_s), (Energize(for_s, cause),)
 
 
 def _stop(door: Door) -> tuple[Door, tuple[Command, ...]]:

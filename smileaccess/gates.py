@@ -15,13 +15,14 @@ from smileaccess.model import Face, Reason, Sight
 class Limits:
     """How well a face must be seen.
 
-    `face_px` is the shorter side of its box; below 40 pixels the miss rate triples (docs/recognition.md). `scene` and
-    `face` are least brightnesses, 0..100; `sharpness` and `presence` as in `model.Quality`; `comparable` is the share
-    of the largest face's area from which a second one counts as another person before the door.
+    `face_px` is the shorter side of its box; below 40 pixels the miss rate triples (docs/recognition.md).
+    `scene_brightness` (of a picture without a face) and `face_brightness` are the least, 0..100; `sharpness` and
+    `presence` as in `model.Quality`; `comparable` is the share of the largest face's area from which a second one
+    counts as another person before the door.
     """
 
     face_px: float = 60.0
-    scene_brightness: float = 8.0
+    scene_brightness: float = 6.0
     face_brightness: float = 15.0
     sharpness: float = 15.0
     presence: float = 0.5
@@ -73,16 +74,16 @@ def hindrance(sight: Sight, limits: Limits) -> Reason | None:
 
     In the dark nobody can say that there is no face, so darkness goes first.
     """
-    dark = sight.brightness < limits.scene_brightness
+    dark = _short(sight.brightness, limits.scene_brightness)
     if not sight.faces:
         return Reason.TOO_DARK if dark else Reason.NO_FACE
     face = sight.faces[0]
     checks = {
-        Reason.TOO_DARK: dark or face.quality.brightness < limits.face_brightness,
-        Reason.TOO_FAR: face.quality.size_px < limits.face_px,
+        Reason.TOO_DARK: dark or _short(face.quality.brightness, limits.face_brightness),
+        Reason.TOO_FAR: _short(face.quality.size_px, limits.face_px),
         Reason.MULTIPLE_FACES: crowded(sight, limits),
-        Reason.FACE_OCCLUDED: face.quality.presence < limits.presence,
-        Reason.TOO_BLURRED: face.quality.sharpness < limits.sharpness,
+        Reason.FACE_OCCLUDED: _short(face.quality.presence, limits.presence),
+        Reason.TOO_BLURRED: _short(face.quality.sharpness, limits.sharpness),
     }
     return next((reason for reason, holds in checks.items() if holds), None)
 
@@ -98,17 +99,17 @@ def crowded(sight: Sight, limits: Limits) -> bool:
 def picture_faults(sight: Sight, limits: Limits, enrollment: EnrollmentLimits) -> tuple[PictureFault, ...]:
     """Return all that is wrong with a picture for enrollment; nothing for a good one."""
     if not sight.faces:
-        dark = sight.brightness < limits.scene_brightness
+        dark = _short(sight.brightness, limits.scene_brightness)
         return (PictureFault.TOO_DARK if dark else PictureFault.NO_FACE,)
     face = sight.faces[0]
     checks = {
         PictureFault.SEVERAL_FACES: crowded(sight, limits),
-        PictureFault.TOO_SMALL: face.quality.size_px < enrollment.face_px,
-        PictureFault.TOO_DARK: face.quality.brightness < limits.face_brightness,
-        PictureFault.BLURRED: face.quality.sharpness < limits.sharpness,
+        PictureFault.TOO_SMALL: _short(face.quality.size_px, enrollment.face_px),
+        PictureFault.TOO_DARK: _short(face.quality.brightness, limits.face_brightness),
+        PictureFault.BLURRED: _short(face.quality.sharpness, limits.sharpness),
         PictureFault.TURNED_AWAY: _turned(face, enrollment),
-        PictureFault.EYES_COVERED: face.eyes_open is not None and face.eyes_open < enrollment.eyes_open,
-        PictureFault.FACE_COVERED: face.quality.presence < limits.presence,
+        PictureFault.EYES_COVERED: face.eyes_open is not None and _short(face.eyes_open, enrollment.eyes_open),
+        PictureFault.FACE_COVERED: _short(face.quality.presence, limits.presence),
     }
     return tuple(fault for fault, holds in checks.items() if holds)
 
@@ -117,3 +118,8 @@ def _turned(face: Face, limits: EnrollmentLimits) -> bool:
     if face.pose is None:
         return False
     return abs(face.pose.yaw) > limits.yaw or abs(face.pose.pitch) > limits.pitch
+
+
+def _short(measured: float, least: float) -> bool:
+    """Say whether a measure falls short; one that is no number does."""
+    return not measured >= least

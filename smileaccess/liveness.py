@@ -130,11 +130,13 @@ def _watch_again(challenge: Challenge, at: float) -> Challenge:
 
 
 def _await_answer(challenge: Challenge, rules: LivenessRules, smile: float, at: float) -> Challenge:
-    if smile < rules.smile_at:
+    if not smile >= rules.smile_at:  # what is no number is no smile either
         return replace(challenge, run=0)
     cued_at = challenge.since if challenge.since is not None else at
     if rules.mode is LivenessMode.NEUTRAL_THEN_SMILE and at < cued_at + rules.earliest_s:
         return _watch_again(challenge, at)
+    if at > cued_at + rules.answer_s:
+        return _fail(challenge, Reason.NO_SMILE)
     run = challenge.run + 1
     if run < rules.smile_frames:
         return replace(challenge, run=run)

@@ -146,7 +146,8 @@ def _identity_reasons(evidence: Evidence, member: Member | None, rules: Rules) -
     if evidence.identified is None:
         yield Reason.TIMEOUT
         return
-    below = evidence.identified.similarity < rules.threshold
+    # Asked this way round, a similarity or a smile that is no number denies.
+    below = not evidence.identified.similarity >= rules.threshold
     other = member is None or member.id != evidence.identified.member_id
     if below or other or (member is not None and member.status is MemberStatus.FORGOTTEN):
         yield Reason.NOT_RECOGNIZED
@@ -171,7 +172,7 @@ def _expression_reasons(evidence: Evidence, rules: Rules) -> Iterator[Reason]:
         yield evidence.liveness
     elif not evidence.live:
         yield Reason.TIMEOUT
-    elif rules.liveness is not LivenessMode.OFF and (evidence.smile is None or evidence.smile < rules.smile_at):
+    elif rules.liveness is not LivenessMode.OFF and (evidence.smile is None or not evidence.smile >= rules.smile_at):
         yield Reason.NO_SMILE
     if rules.emotions is EmotionRule.REQUIRE and evidence.live and evidence.emotion not in rules.required_emotions:
         yield Reason.EMOTION_MISMATCH

@@ -25,13 +25,12 @@ from smileaccess.model import (
     Reason,
     Sight,
     Trigger,
-    Vector,
 )
 from smileaccess.panels.silent import SilentPanel
 from smileaccess.recorder import Recorder
 
 if TYPE_CHECKING:
-    from smileaccess.model import Pixels
+    from smileaccess.model import Pixels, Vector
     from smileaccess.ports import Recognizer, Vision
     from smileaccess.settings import Settings
 

@@ -97,7 +97,7 @@ class QualitySettings(_Section):
     """The `[quality]` section."""
 
     face_px: float = Field(60.0, ge=40, le=400)
-    scene_brightness: float = Field(8.0, ge=0, le=100)
+    scene_brightness: float = Field(6.0, ge=0, le=100)
     face_brightness: float = Field(15.0, ge=0, le=100)
     sharpness: float = Field(15.0, ge=0, le=100)
     presence: float = Field(0.5, ge=0, le=1)

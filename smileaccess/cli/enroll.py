@@ -1,0 +1,210 @@
+"""`smileaccess enroll`: photographs or the camera in, a member out; it keeps no picture."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smileaccess.cli import consent
+from smileaccess.cli.common import (
+    App,
+    Variadic,
+    caller,
+    console,
+    emit,
+    json_option,
+    moment_option,
+    number,
+    pass_app,
+    photo_option,
+    row,
+    say,
+    table,
+    warn,
+    why_option,
+)
+from smileaccess.errors import PictureError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from smileaccess.enrollment import Desk, Picture, Report, Request, Verdict
+    from smileaccess.ports import Clock
+
+
+@click.command(cls=Variadic)
+@click.argument("name")
+@photo_option()
+@click.option("--camera", is_flag=True, help="Take pictures at the door's camera, or at this machine's.")
+@click.option("--consent", "consented", is_flag=True, help="The person has read the text and agrees.")
+@click.option("--allow-duplicate", is_flag=True, help="Make a new member although face or name is enrolled.")
+@click.option("--to", metavar="ID", help="Add to this member, however changed the face.")
+@moment_option("--valid-from", help="Not let in before.")
+@moment_option("--valid-until", help="Not let in from then on.")
+@why_option
+@json_option
+@pass_app
+def enroll(
+    app: App,
+    name: str,
+    photos: tuple[Path, ...],
+    camera: bool,
+    consented: bool,
+    as_json: bool,
+    **told: Any,
+) -> None:
+    """Enroll NAME from photographs, or add photographs to the member of that name.
+
+    Three to five different pictures are best: one face, well lit, at least 80
+    pixels wide. Each one passes or is refused with its reason. Somebody who is
+    enrolled under another name is refused.
+
+    \b
+    Examples:
+      smileaccess enroll "Ada Lovelace" --photo ada1.jpg ada2.jpg ada3.jpg
+      smileaccess enroll "Ada Lovelace" --camera
+      smileaccess enroll "Guest" --photo g.jpg --consent --valid-until 2026-12-24
+    """  # noqa: D301 -- \\b is click's mark for lines to be kept
+    if camera == bool(photos):
+        raise click.UsageError("give --photo FILE... or --camera")
+    _enroll(app, name, photos if photos else None, given=consented, as_json=as_json, told=told)
+
+
+def _enroll(
+    app: App, name: str, photos: Sequence[Path] | None, *, given: bool, as_json: bool, told: dict[str, Any]
+) -> None:
+    from smileaccess import wiring  # noqa: PLC0415
+    from smileaccess.clock import SystemClock  # noqa: PLC0415
+    from smileaccess.enrollment import Request  # noqa: PLC0415
+    from smileaccess.keys import ALL_KEYS  # noqa: PLC0415
+    from smileaccess.membership import clean_name  # noqa: PLC0415
+
+    settings, clock, name = app.settings(), SystemClock(), clean_name(name)
+    keys = app.keys(*ALL_KEYS)
+    request = Request(name, consent.ask(settings, clock, name, given=given), **told)
+    with app.spool(keys, must_exist=False) as spool, closing(wiring.make_eyes(settings)) as eyes:
+        registry = wiring.make_registry(settings, keys, spool, clock, caller())
+        desk = wiring.make_desk(settings, keys, registry, eyes)
+        if photos is None:
+            _work(desk, _taken(app, desk, clock, request.why), [], request, as_json=as_json)
+        else:
+            _work(desk, *load_pictures(photos), request, as_json=as_json)
+
+
+def _taken(app: App, desk: Desk, clock: Clock, why: str) -> list[Picture]:
+    from smileaccess.cli import capture  # noqa: PLC0415
+
+    with capture.frames_of(app.settings(), clock, why) as frames:
+        return capture.collect(desk, frames)
+
+
+def load_pictures(paths: Sequence[Path]) -> tuple[list[Picture], list[Verdict]]:
+    """Read picture files; those that cannot be used come back as verdicts."""
+    from smileaccess.enrollment import Picture, Verdict  # noqa: PLC0415
+    from smileaccess.vision.pictures import load_picture  # noqa: PLC0415 -- Pillow
+
+    pictures: list[Picture] = []
+    bad: list[Verdict] = []
+    for path in paths:
+        try:
+            pictures.append(Picture(path.name, load_picture(path)))
+        except PictureError as error:
+            bad.append(Verdict(path.name, remark=str(error).removeprefix(f"{path}: ")))
+    return pictures, bad
+
+
+def _work(desk: Desk, pictures: Sequence[Picture], bad: Sequence[Verdict], request: Request, *, as_json: bool) -> None:
+    from smileaccess import enrollment  # noqa: PLC0415
+
+    try:
+        report = enrollment.enroll(desk, pictures, request)
+    except enrollment.NoGoodPicture as error:
+        verdicts = [*error.verdicts, *bad]
+        if as_json:
+            emit({"enrolled": False, "error": str(error), "pictures": [verdict_to_plain(each) for each in verdicts]})
+        else:
+            print_verdicts(verdicts)
+        raise
+    if as_json:
+        emit(report_to_plain(report, bad))
+        return
+    print_verdicts([*report.verdicts, *bad])
+    _conclude(report)
+
+
+def _conclude(report: Report) -> None:
+    member = report.member
+    done = "enrolled" if report.new else "added to"
+    say(f"{done} {member.name} as {member.id}: {len(member.templates)} pictures, version {member.version}")
+    for warning in report.warnings:
+        warn(warning)
+
+
+def print_verdicts(verdicts: Sequence[Verdict]) -> None:
+    """Print what became of each picture."""
+    made = table(
+        "picture",
+        "result",
+        "face px",
+        "smile",
+        "found back",
+        right=("face px", "smile", "found back"),
+        fold=("result",),
+    )
+    for verdict in verdicts:
+        face = verdict.face
+        size = number(face.quality.size_px if face else None, 0)
+        row(
+            made,
+            verdict.label,
+            said(verdict),
+            size,
+            number(face.smile if face else None, 0),
+            number(verdict.similarity),
+        )
+    console().print(made)
+
+
+def said(verdict: Verdict) -> str:
+    """Return what became of a picture, with what to do about it."""
+    from smileaccess.gates import ADVICE  # noqa: PLC0415
+
+    if verdict.faults:
+        return "; ".join(f"{fault.value}: {ADVICE[fault]}" for fault in verdict.faults)
+    return verdict.remark or "good"
+
+
+def verdict_to_plain(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict for JSON; numbers are rounded to what they mean."""
+    face = verdict.face
+    quality = face and {
+        "size_px": round(face.quality.size_px),
+        "brightness": round(face.quality.brightness, 1),
+        "sharpness": round(face.quality.sharpness, 1),
+        "presence": round(face.quality.presence, 3),
+    }
+    return {
+        "picture": verdict.label,
+        "passed": verdict.passed,
+        "faults": [fault.value for fault in verdict.faults],
+        "remark": verdict.remark,
+        "smile": None if face is None or face.smile is None else round(face.smile, 1),
+        "quality": quality,
+        "similarity": None if verdict.similarity is None else round(verdict.similarity, 3),
+    }
+
+
+def report_to_plain(report: Report, bad: Sequence[Verdict] = ()) -> dict[str, Any]:
+    """Return a report for JSON."""
+    from smileaccess.cli.members import member_to_plain  # noqa: PLC0415
+
+    return {
+        "enrolled": True,
+        "new": report.new,
+        "member": member_to_plain(report.member),
+        "pictures": [verdict_to_plain(each) for each in (*report.verdicts, *bad)],
+        "warnings": list(report.warnings),
+    }

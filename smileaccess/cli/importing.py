@@ -1,0 +1,141 @@
+"""`smileaccess members import`: a folder of folders, each a person's; it goes on past those that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smileaccess.cli.common import App, caller, console, emit, json_option, pass_app, row, say, table, why_option
+from smileaccess.cli.enroll import load_pictures, said
+from smileaccess.cli.members import members
+from smileaccess.errors import EnrollmentRefused, SmileAccessError
+
+if TYPE_CHECKING:
+    from smileaccess.enrollment import Desk, Verdict
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one folder: `outcome` is enrolled, skipped or failed; `why` holds all that was refused."""
+
+    name: str
+    outcome: str
+    why: tuple[str, ...] = ()
+    member_id: str | None = None
+
+
+@members.command("import")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--consent", "consented", is_flag=True, help="Everybody in it has read the text and agrees.")
+@click.option("--add", is_flag=True, help="Add pictures to those who are enrolled, instead of skipping them.")
+@why_option
+@json_option
+@pass_app
+def import_(app: App, directory: Path, consented: bool, add: bool, why: str, as_json: bool) -> None:
+    """Enroll everybody in DIRECTORY: a folder a person, named as the person.
+
+    Those who are enrolled already are skipped, so that an import may be
+    repeated. Exits with 1 if anybody failed; all others are enrolled.
+
+    Example:    smileaccess members import people/ --consent
+    """
+    if not consented:
+        raise EnrollmentRefused("import: no consent: let everybody in it read the text, then give --consent")
+    results = _import(app, _folders(directory), add=add, why=why)
+    failed = sum(result.outcome == "failed" for result in results)
+    if as_json:
+        emit([result_to_plain(result) for result in results])
+    else:
+        _print(results)
+    if failed:
+        raise SmileAccessError(f"import: {failed} of {len(results)} failed: mend their pictures and import again")
+
+
+def result_to_plain(result: Result) -> dict[str, Any]:
+    """Return a result for JSON."""
+    return {"name": result.name, "outcome": result.outcome, "member": result.member_id, "why": list(result.why)}
+
+
+def _folders(directory: Path) -> list[Path]:
+    try:
+        found = sorted(each for each in directory.iterdir() if each.is_dir() and not each.name.startswith("."))
+    except OSError as error:
+        raise SmileAccessError(
+            f"import: {directory}: {error.strerror}: give a folder with a folder a person"
+        ) from error
+    if not found:
+        raise SmileAccessError(f"import: {directory}: holds no folder: make one for each person, with pictures in it")
+    return found
+
+
+def _import(app: App, folders: Sequence[Path], *, add: bool, why: str) -> list[Result]:
+    from smileaccess import wiring  # noqa: PLC0415
+    from smileaccess.clock import SystemClock  # noqa: PLC0415
+    from smileaccess.enrollment import Request  # noqa: PLC0415
+    from smileaccess.keys import ALL_KEYS  # noqa: PLC0415
+    from smileaccess.model import Consent  # noqa: PLC0415
+
+    settings, clock = app.settings(), SystemClock()
+    keys = app.keys(*ALL_KEYS)
+    with app.spool(keys, must_exist=False) as spool, closing(wiring.make_eyes(settings)) as eyes:
+        registry = wiring.make_registry(settings, keys, spool, clock, caller())
+        desk = wiring.make_desk(settings, keys, registry, eyes)
+        consent = Consent(clock.now(), settings.enrollment.consent_text)
+        return _each(folders, lambda folder: _person(desk, folder, Request(folder.name, consent, why=why), add=add))
+
+
+def _each(folders: Sequence[Path], enroll: Callable[[Path], Result]) -> list[Result]:
+    """Enroll each, with a progress bar on a terminal."""
+    from rich.progress import Progress  # noqa: PLC0415
+
+    shown = console(stderr=True)
+    with Progress(console=shown, disable=not shown.is_terminal, transient=True) as progress:
+        return [enroll(folder) for folder in progress.track(folders, description="enrolling")]
+
+
+def _person(desk: Desk, folder: Path, request: Any, *, add: bool) -> Result:
+    from smileaccess import enrollment  # noqa: PLC0415
+    from smileaccess.registry import named  # noqa: PLC0415
+
+    try:
+        if not add and (known := named(desk.registry.roster().members, folder.name)):
+            return Result(folder.name, "skipped", ("is enrolled already",), known[0].id)
+        pictures, bad = load_pictures(_files(folder))
+        report = enrollment.enroll(desk, pictures, request)
+    except enrollment.NoGoodPicture as error:
+        told = _refused(error.verdicts) + _refused(bad)
+        return Result(folder.name, "failed", told or ("holds no picture",))
+    except SmileAccessError as error:
+        return Result(folder.name, "failed", (str(error),))
+    return Result(
+        folder.name, "enrolled", _refused(report.verdicts) + _refused(bad) + report.warnings, report.member.id
+    )
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES)
+    except OSError as error:
+        raise EnrollmentRefused(f"{folder}: {error.strerror}: cannot be read") from error
+
+
+def _refused(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    return tuple(f"{each.label}: {said(each)}" for each in verdicts if not each.passed)
+
+
+def _print(results: Sequence[Result]) -> None:
+    made = table("name", "result", "why", fold=("name", "why"))
+    for result in results:
+        row(made, result.name, result.outcome, "\n".join(result.why))
+    console().print(made)
+    counts = {
+        outcome: sum(each.outcome == outcome for each in results) for outcome in ("enrolled", "skipped", "failed")
+    }
+    say(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))

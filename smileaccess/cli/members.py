@@ -1,0 +1,348 @@
+"""`smileaccess members`: lists, changes, imports and forgets members; every change is signed and on record."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smileaccess.cli.common import (
+    App,
+    caller,
+    console,
+    emit,
+    json_option,
+    local,
+    moment_option,
+    need_yes,
+    pass_app,
+    plain,
+    row,
+    say,
+    table,
+    warn,
+    why_option,
+)
+from smileaccess.errors import MemberNotFound, SmileAccessError
+
+if TYPE_CHECKING:
+    from smileaccess.membership import Roster
+    from smileaccess.model import Member
+    from smileaccess.records.spool import Spool
+    from smileaccess.registry import Receipt, Registry
+
+
+@click.group()
+def members() -> None:
+    """List, change, import and forget members.
+
+    A MEMBER is named by id, by the beginning of an id, or by the whole name.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """The members' list, opened for changes."""
+
+    registry: Registry
+    spool: Spool
+
+    def find(self, wanted: str) -> Member:
+        """Return a member; MemberNotFound."""
+        from smileaccess.registry import find  # noqa: PLC0415
+
+        return find(self.registry.roster().members, wanted)
+
+
+@contextlib.contextmanager
+def office(app: App) -> Iterator[Office]:
+    """Open the members' list for changes; KeysError, RecordsUnavailable, RecordsFailed."""
+    from smileaccess import wiring  # noqa: PLC0415
+    from smileaccess.clock import SystemClock  # noqa: PLC0415
+    from smileaccess.keys import KeyKind  # noqa: PLC0415
+
+    keys = app.keys(KeyKind.ENROLLER, KeyKind.ENROLLER_PUBLIC, KeyKind.CHAIN)
+    with app.spool(keys) as spool:
+        yield Office(wiring.make_registry(app.settings(), keys, spool, SystemClock(), caller()), spool)
+
+
+@contextlib.contextmanager
+def reading(app: App) -> Iterator[Roster]:
+    """Give the members' list for reading, and warn of those that do not verify."""
+    from smileaccess.keys import KeyKind  # noqa: PLC0415
+    from smileaccess.membership import load_roster  # noqa: PLC0415
+
+    keys = app.keys(KeyKind.ENROLLER_PUBLIC, KeyKind.CHAIN)
+    with app.spool(keys) as spool:
+        roster = load_roster(spool, keys.enroller_public)
+    for refusal in roster.refused:
+        warn(f"{refusal.why}: let in nowhere")
+    yield roster
+
+
+@members.command("list")
+@click.option("--all", "everybody", is_flag=True, help="Forgotten ones too, of whom only the id is left.")
+@json_option
+@pass_app
+def list_(app: App, everybody: bool, as_json: bool) -> None:
+    """List the members by name.
+
+    Example:    smileaccess members list --json
+    """
+    from smileaccess.model import MemberStatus  # noqa: PLC0415
+
+    with reading(app) as roster:
+        shown = [each for each in roster.members if everybody or each.status is not MemberStatus.FORGOTTEN]
+    shown.sort(key=lambda each: (each.name.casefold(), each.id))
+    if as_json:
+        refused = [{"id": each.member_id, "why": each.why} for each in roster.refused]
+        emit({"members": [member_to_plain(each) for each in shown], "refused": refused})
+        return
+    made = table("name", "status", "pictures", "since", "valid", "id", right=("pictures",), fold=("name", "valid"))
+    for each in shown:
+        count = str(len(each.templates))
+        row(made, each.name or "-", each.status.value, count, local(each.created_at)[:10], _span(each), each.id[:10])
+    console().print(made)
+
+
+@members.command()
+@click.argument("member")
+@json_option
+@pass_app
+def show(app: App, member: str, as_json: bool) -> None:
+    """Show one MEMBER: status, consent, validity and pictures.
+
+    Example:    smileaccess members show "Ada Lovelace"
+    """
+    from smileaccess.registry import find  # noqa: PLC0415
+
+    with reading(app) as roster:
+        found = find(roster.members, member)
+    if as_json:
+        emit(member_to_plain(found))
+        return
+    consent = found.consent
+    agreed = f"{local(consent.given_at)}, text version {consent.text_version}" if consent else "-"
+    say(f"name      {found.name or '-'}")
+    say(f"id        {found.id}")
+    say(f"status    {found.status.value}")
+    say(f"version   {found.version}")
+    say(f"enrolled  {local(found.created_at)}")
+    say(f"consent   {agreed}")
+    say(f"valid     {_span(found)}")
+    say(f"pictures  {len(found.templates)}")
+    for template in found.templates:
+        say(f"          {template.id}  {local(template.added_at)}  {template.model}")
+
+
+@members.command()
+@click.argument("member")
+@click.argument("name")
+@why_option
+@json_option
+@pass_app
+def rename(app: App, member: str, name: str, why: str, as_json: bool) -> None:
+    """Give MEMBER another NAME.
+
+    Example:    smileaccess members rename "Ada Byron" "Ada Lovelace"
+    """
+    from smileaccess import registry  # noqa: PLC0415
+
+    with office(app) as desk:
+        _changed(registry.rename(desk.registry, desk.find(member), name, why), "renamed", as_json=as_json)
+
+
+@members.command()
+@click.argument("member")
+@why_option
+@json_option
+@pass_app
+def disable(app: App, member: str, why: str, as_json: bool) -> None:
+    """Keep MEMBER out until enabled again.
+
+    Example:    smileaccess members disable m_3f2a --why "on leave"
+    """
+    from smileaccess import registry  # noqa: PLC0415
+
+    with office(app) as desk:
+        _changed(registry.disable(desk.registry, desk.find(member), why), "disabled", as_json=as_json)
+
+
+@members.command()
+@click.argument("member")
+@why_option
+@json_option
+@pass_app
+def enable(app: App, member: str, why: str, as_json: bool) -> None:
+    """Let a disabled MEMBER in again.
+
+    Example:    smileaccess members enable m_3f2a
+    """
+    from smileaccess import registry  # noqa: PLC0415
+
+    with office(app) as desk:
+        _changed(registry.enable(desk.registry, desk.find(member), why), "enabled", as_json=as_json)
+
+
+@members.command()
+@click.argument("member")
+@moment_option("--from", "valid_from", help="Not let in before; without it no such limit.")
+@moment_option("--until", "valid_until", help="Not let in from then on; without it no such limit.")
+@why_option
+@json_option
+@pass_app
+def validity(
+    app: App, member: str, valid_from: datetime | None, valid_until: datetime | None, why: str, as_json: bool
+) -> None:
+    """Set from when until when MEMBER may come in; with neither, the limits are lifted.
+
+    Example:    smileaccess members validity Guest --until 2026-12-24
+    """
+    from smileaccess import registry  # noqa: PLC0415
+
+    with office(app) as desk:
+        changed = registry.set_validity(desk.registry, desk.find(member), valid_from, valid_until, why)
+        _changed(changed, f"valid {_span(changed)}:", as_json=as_json)
+
+
+@members.command()
+@click.argument("member")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@why_option
+@json_option
+@pass_app
+def forget(app: App, member: str, yes: bool, why: str, as_json: bool) -> None:
+    """Erase MEMBER's name, consent and templates for good, and print a receipt.
+
+    What is on record keeps the random id, which then means nobody. On a
+    terminal the name has to be typed; without one --yes is needed.
+
+    Example:    smileaccess members forget "Ada Lovelace" --why "asked for it"
+    """
+    from smileaccess import registry  # noqa: PLC0415
+
+    with office(app) as desk:
+        found = _to_forget(desk, member)
+        _confirm_name(found, yes=yes)
+        receipt = registry.forget(desk.registry, found, desk.spool, why)
+    if as_json:
+        emit(receipt_to_plain(receipt))
+    else:
+        _print_receipt(receipt)
+
+
+def _to_forget(desk: Office, wanted: str) -> Member:
+    """Return the member, also one that does not verify: its data are to go all the same."""
+    from smileaccess.registry import unverified  # noqa: PLC0415
+
+    roster = desk.registry.roster()
+    if wanted in {refusal.member_id for refusal in roster.refused}:
+        return unverified(desk.registry, wanted)
+    return desk.find(wanted)
+
+
+def _confirm_name(member: Member, *, yes: bool) -> None:
+    if yes:
+        return
+    wanted = member.name or member.id
+    need_yes(f"Forget {wanted} ({member.id}) for good?", yes=False)
+    if click.prompt(f"Type {plain(wanted)} to forget for good", default="", show_default=False).strip() != wanted:
+        raise SmileAccessError(f"member {member.id}: another name was typed: nothing was forgotten")
+
+
+def _changed(member: Member, what: str, *, as_json: bool) -> None:
+    if as_json:
+        emit(member_to_plain(member))
+    else:
+        say(f"{what} {member.name} ({member.id}), version {member.version}")
+
+
+def _print_receipt(receipt: Receipt) -> None:
+    consent = receipt.consent
+    agreed = f"consent of {local(consent.given_at)}" if consent else "no consent was on file"
+    say(f"Receipt for {receipt.name or receipt.member_id}")
+    say(f"  forgotten  {local(receipt.forgotten_at)} by {receipt.who}")
+    say(f"  erased     the name, {receipt.templates} face templates, {agreed}")
+    say(f"  kept       the random id {receipt.member_id}, which now means nobody, on")
+    say(f"             {receipt.attempts} attempts and {receipt.events} door events")
+    say(f"  on record  event {receipt.event_id}")
+    say("  not here   backups and exports that were made before: erase those yourself")
+
+
+def _span(member: Member) -> str:
+    if not member.limited:
+        return "always"
+    begin = f"from {local(member.valid_from)[:16]}" if member.valid_from else ""
+    end = f"until {local(member.valid_until)[:16]}" if member.valid_until else ""
+    return " ".join(part for part in (begin, end) if part)
+
+
+def member_to_plain(member: Member) -> dict[str, Any]:
+    """Return a member for JSON, without the templates' bytes."""
+    from smileaccess.encoding import stamp  # noqa: PLC0415
+
+    consent = member.consent
+    return {
+        "id": member.id,
+        "version": member.version,
+        "name": member.name,
+        "status": member.status.value,
+        "created_at": stamp(member.created_at),
+        "consent": consent and {"given_at": stamp(consent.given_at), "text_version": consent.text_version},
+        "valid_from": member.valid_from and stamp(member.valid_from),
+        "valid_until": member.valid_until and stamp(member.valid_until),
+        "templates": [
+            {"id": each.id, "model": each.model, "added_at": stamp(each.added_at)} for each in member.templates
+        ],
+    }
+
+
+def receipt_to_plain(receipt: Receipt) -> dict[str, Any]:
+    """Return a receipt for JSON."""
+    from smileaccess.encoding import stamp  # noqa: PLC0415
+
+    erased = {
+        "name": receipt.name,
+        "templates": receipt.templates,
+        "consent_given_at": receipt.consent and stamp(receipt.consent.given_at),
+        "limits": receipt.limited,
+    }
+    return {
+        "member": receipt.member_id,
+        "forgotten_at": stamp(receipt.forgotten_at),
+        "who": receipt.who,
+        "event": receipt.event_id,
+        "erased": erased,
+        "kept": {"attempts": receipt.attempts, "events": receipt.events},
+    }
+
+
+def names(app: App, spool: Spool) -> dict[str, str]:
+    """Return the members' names by id as far as they can be read here; nothing without the enroller's public key."""
+    from smileaccess.errors import KeysError  # noqa: PLC0415
+    from smileaccess.keys import KeyKind  # noqa: PLC0415
+    from smileaccess.membership import load_roster  # noqa: PLC0415
+
+    try:
+        public = app.keys(KeyKind.ENROLLER_PUBLIC).enroller_public
+    except KeysError:
+        return {}
+    return {each.id: each.name for each in load_roster(spool, public).members}
+
+
+def id_of(known: dict[str, str], wanted: str) -> str:
+    """Return the id that a filter means: a name, an id or its beginning; a whole id may be a forgotten one's."""
+    if wanted in known:
+        return wanted
+    fits = [each for each, name in known.items() if name == wanted] or [
+        each for each in known if each.startswith(wanted)
+    ]
+    if len(fits) == 1 and wanted:
+        return fits[0]
+    if fits:
+        raise MemberNotFound(f"member {wanted!r}: {len(fits)} fit: give one of the ids ({', '.join(fits[:5])})")
+    return wanted

@@ -1,0 +1,108 @@
+"""`smileaccess run`: the daemon in the foreground, as a supervisor or a terminal starts it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from smileaccess.cli.common import App, pass_app, say
+from smileaccess.errors import KeysError, RecordsUnavailable, SettingsError
+
+if TYPE_CHECKING:
+    from smileaccess.model import Attempt
+    from smileaccess.ports import Clock, Panel
+    from smileaccess.settings import Settings
+
+
+@click.command(short_help="Run the door as a daemon.")
+@click.option("--check", is_flag=True, help="Only check settings and keys, and report everything that is wrong.")
+@pass_app
+def run(app: App, check: bool) -> int:
+    """Run the door until TERM, INT or Q; HUP reads the settings again.
+
+    \b
+    Example:
+      smileaccess run --config /etc/smileaccess/smileaccess.toml --check
+      smileaccess run --config /etc/smileaccess/smileaccess.toml
+
+    The log goes to standard error: text on a terminal, JSON in a pipe. While the panel is drawn on that same
+    terminal it goes to smileaccess.log beside the database.
+
+    Exit codes: 0 stopped as told, 1 failed, 2 wrong settings.
+    """
+    if check:
+        return _check(app)
+    from smileaccess import settings as configuration  # noqa: PLC0415 -- pydantic
+    from smileaccess import wiring  # noqa: PLC0415
+    from smileaccess.clock import SystemClock  # noqa: PLC0415
+    from smileaccess.daemon import Daemon  # noqa: PLC0415
+
+    settings, clock = app.settings(), SystemClock()
+    keys = wiring.load_keys(settings)
+    panel, show_attempt = make_panel(settings, clock)
+    with logging_to(settings):
+        return Daemon(
+            settings,
+            keys=keys,
+            camera=wiring.make_camera(settings, clock),
+            panel=panel,
+            reload=lambda: configuration.load(app.path),
+            on_attempt=show_attempt,
+        ).run()
+
+
+def _check(app: App) -> int:
+    from smileaccess import wiring  # noqa: PLC0415
+
+    problems: list[str] = []
+    try:
+        wiring.load_keys(app.settings())
+    except SettingsError as error:
+        problems += error.problems
+    except KeysError as error:
+        problems.append(str(error))
+    if problems:
+        raise SettingsError(problems)
+    say(f"{app.path}: settings and keys are fine")
+    return 0
+
+
+def make_panel(
+    settings: Settings, clock: Clock, on_key: Callable[[str], None] | None = None
+) -> tuple[Panel, Callable[[Attempt, str], None]]:
+    """Make the panel of the settings, and what shows an attempt on it with the member's name."""
+    if settings.panel.kind == "silent":
+        from smileaccess.panels.silent import SilentPanel  # noqa: PLC0415
+
+        return SilentPanel(clock), lambda _attempt, _who: None
+    from smileaccess.cli.common import console  # noqa: PLC0415
+    from smileaccess.panels.terminal import TerminalPanel  # noqa: PLC0415
+
+    panel = TerminalPanel(clock, console(), sys.stdin.fileno(), door=settings.door.name, on_key=on_key)
+    return panel, panel.show_attempt
+
+
+@contextlib.contextmanager
+def logging_to(settings: Settings) -> Iterator[None]:
+    """Send the log to standard error, or to a file where the panel is drawn on that same terminal."""
+    from smileaccess.supervision import journal  # noqa: PLC0415 -- structlog
+
+    if settings.panel.kind == "silent" or not sys.stderr.isatty():
+        journal.configure(settings.log.level, settings.log.format)
+        yield
+        return
+    path = Path(settings.records.database).parent / "smileaccess.log"
+    try:
+        stream = path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise RecordsUnavailable(
+            f"log: {path}: {error.strerror}: make the folder of [records] database, or send the log elsewhere: 2> FILE"
+        ) from error
+    with stream:
+        journal.configure(settings.log.level, settings.log.format, stream)
+        yield

@@ -1,0 +1,166 @@
+"""Turns attempts and events into columns and back; it never alters what it is given, and knows no database.
+
+The same columns are linked by the chain and kept by every adapter, so that a record can be compared between them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from smileaccess.encoding import canonical, moment, stamp
+from smileaccess.errors import RecordsFailed
+from smileaccess.model import Attempt, DoorEvent, Emotion, Outcome, Reason, Trigger
+from smileaccess.records.chain import Value
+
+Columns = dict[str, Value]
+
+OPENING = ("id", "door", "opened_by", "opened_at")
+"""Of an attempt: what is known when it opens, covered by its first link."""
+
+CLOSING = (
+    "closed_at",
+    "outcome",
+    "reason",
+    "member_id",
+    "similarity",
+    "smile",
+    "emotion",
+    "liveness",
+    "recognizer",
+    "model",
+    "calls",
+    "stages_ms",
+    "detail",
+)
+"""Of an attempt: what closing adds; its second link covers these, the opening ones and `open_seq`."""
+
+EVENT = ("id", "door", "at", "kind", "who", "why", "detail")
+
+ATTEMPT_OPENED, ATTEMPT_CLOSED, DOOR_EVENT = "attempt opened", "attempt closed", "event"
+"""What a link stands for."""
+
+_LARGEST_COUNT = 2**31 - 1
+
+
+def opening(attempt: Attempt) -> Columns:
+    """Return the columns of an attempt that opens; RecordsFailed for a time without a zone."""
+    return {
+        "id": attempt.id,
+        "door": attempt.door,
+        "opened_by": attempt.trigger.value,
+        "opened_at": _stamp(f"attempt {attempt.id}", attempt.opened_at),
+    }
+
+
+def closing(attempt: Attempt) -> Columns:
+    """Return the columns that closing an attempt adds.
+
+    RecordsFailed for one that is not decided (no time, no outcome, granted with a reason, denied without), and for
+    evidence that is no plain JSON.
+    """
+    name = f"attempt {attempt.id}"
+    if attempt.closed_at is None or attempt.outcome is None:
+        raise RecordsFailed(f"{name}: not decided: closed_at and outcome are needed to close it")
+    if (attempt.outcome is Outcome.DENIED) != (attempt.reason is not None):
+        raise RecordsFailed(f"{name}: {attempt.outcome} with reason {attempt.reason}: a denial has one, a grant none")
+    if not 0 <= attempt.calls <= _LARGEST_COUNT:
+        raise RecordsFailed(f"{name}: calls = {attempt.calls}: a count")
+    return {
+        "closed_at": _stamp(name, attempt.closed_at),
+        "outcome": attempt.outcome.value,
+        "reason": attempt.reason and attempt.reason.value,
+        "member_id": attempt.member_id,
+        "similarity": _real(attempt.similarity),
+        "smile": _real(attempt.smile),
+        "emotion": attempt.emotion and attempt.emotion.value,
+        "liveness": attempt.liveness,
+        "recognizer": attempt.recognizer,
+        "model": attempt.model,
+        "calls": attempt.calls,
+        "stages_ms": _json(name, attempt.stages_ms),
+        "detail": _json(name, attempt.detail),
+    }
+
+
+def event_columns(event: DoorEvent) -> Columns:
+    """Return the columns of a door event; RecordsFailed for detail that is no plain JSON."""
+    name = f"event {event.id}"
+    return {
+        "id": event.id,
+        "door": event.door,
+        "at": _stamp(name, event.at),
+        "kind": event.kind,
+        "who": event.who,
+        "why": event.why,
+        "detail": _json(name, event.detail),
+    }
+
+
+def attempt_of(row: Mapping[str, Any]) -> Attempt:
+    """Return the attempt that a row holds; RecordsFailed for a row that was never written by us."""
+    try:
+        _check_text(row)
+        closed = row["closed_at"] is not None
+        return Attempt(
+            id=row["id"],
+            door=row["door"],
+            trigger=Trigger(row["opened_by"]),
+            opened_at=moment(row["opened_at"]),
+            closed_at=moment(row["closed_at"]) if closed else None,
+            outcome=Outcome(row["outcome"]) if closed else None,
+            reason=None if row["reason"] is None else Reason(row["reason"]),
+            member_id=row["member_id"],
+            similarity=row["similarity"],
+            smile=row["smile"],
+            emotion=None if row["emotion"] is None else Emotion(row["emotion"]),
+            liveness=row["liveness"],
+            recognizer=row["recognizer"],
+            model=row["model"],
+            calls=row["calls"] or 0,
+            stages_ms=json.loads(row["stages_ms"] or "{}"),
+            detail=json.loads(row["detail"] or "{}"),
+        )
+    except (TypeError, ValueError) as error:
+        raise _damaged("attempt", row, error) from error
+
+
+def event_of(row: Mapping[str, Any]) -> DoorEvent:
+    """Return the door event that a row holds; RecordsFailed for a row that was never written by us."""
+    try:
+        _check_text(row)
+        detail = json.loads(row["detail"])
+        return DoorEvent(
+            row["id"], row["door"], moment(row["at"]), row["kind"], row["who"], why=row["why"], detail=detail
+        )
+    except (TypeError, ValueError) as error:
+        raise _damaged("event", row, error) from error
+
+
+def _real(value: float | None) -> float | None:
+    """SQLite keeps -0.0 as 0: adding 0.0 makes them the same before the hash is taken."""
+    return None if value is None else float(value) + 0.0
+
+
+def _stamp(name: str, when: Any) -> str:
+    try:
+        return stamp(when)
+    except ValueError as error:
+        raise RecordsFailed(f"{name}: {error}") from error
+
+
+def _json(name: str, value: Mapping[str, Any]) -> str:
+    try:
+        return canonical(dict(value)).decode("utf-8")
+    except (TypeError, ValueError) as error:
+        raise RecordsFailed(f"{name}: evidence must be plain JSON values: {error}") from error
+
+
+def _check_text(row: Mapping[str, Any]) -> None:
+    """Refuse bytes that are no UTF-8 (they were read as lone surrogates), so that they reach no terminal."""
+    "".join(value for value in row.values() if isinstance(value, str)).encode("utf-8")
+
+
+def _damaged(kind: str, row: Mapping[str, Any], error: Exception) -> RecordsFailed:
+    return RecordsFailed(f"{kind} {row['id']!r}: damaged ({error}): run `smileaccess attempts verify`")

@@ -1,0 +1,194 @@
+"""Changes members that are enrolled, each change signed anew and on record; it never touches a picture or a template.
+
+A use case: it knows ports, membership, model and errors, and is used by the command line and by enrollment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from smileaccess.errors import EnrollmentRefused, MemberNotFound, RecordsFailed
+from smileaccess.membership import Roster, clean_name, forgotten, load_roster, sign
+from smileaccess.model import Attempt, Consent, DoorEvent, Member, MemberStatus, uuid7
+
+if TYPE_CHECKING:
+    from smileaccess.ports import Clock, Members, Records
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The members' list and what is needed to change it.
+
+    `private` and `public` are the halves of the enroller's key, raw; `who` is the system user on whose behalf.
+    """
+
+    members: Members
+    private: bytes
+    public: bytes
+    door: str
+    clock: Clock
+    who: str
+
+    def roster(self) -> Roster:
+        """Read the stored members, keeping those that verify; RecordsUnavailable, RecordsFailed."""
+        return load_roster(self.members, self.public)
+
+    def put(self, member: Member, kind: str, why: str, detail: Mapping[str, Any] | None = None) -> DoorEvent:
+        """Sign and store a member with the event `kind`, both or neither, and return the event.
+
+        RecordsFailed where somebody else changed the member meanwhile.
+        """
+        told = {"member": member.id, "version": member.version, **(detail or {})}
+        event = DoorEvent(uuid7(), self.door, self.clock.now(), kind, self.who, why=why, detail=told)
+        self.members.put_member(sign(member, self.private), event)
+        return event
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What `forget` did: the person's data that were erased, when, by whom, and which rows keep the random id.
+
+    `attempts` counts the attempts on record in which the id stands (as the member, or as a candidate), `events` the
+    door events; `event_id` is the one that put the forgetting itself on record.
+    """
+
+    member_id: str
+    name: str
+    forgotten_at: datetime
+    who: str
+    event_id: str
+    templates: int
+    consent: Consent | None
+    limited: bool
+    attempts: int
+    events: int
+
+
+def find(members: Iterable[Member], wanted: str) -> Member:
+    """Return the member with this id, exact name, or unambiguous beginning of an id, in this order.
+
+    Forgotten members are found by their whole id only. MemberNotFound names the choices where there are several.
+    """
+    known = list(members)
+    for member in known:
+        if member.id == wanted:
+            return member
+    living = [member for member in known if member.status is not MemberStatus.FORGOTTEN]
+    for found in (named(living, wanted), [member for member in living if wanted and member.id.startswith(wanted)]):
+        if len(found) == 1:
+            return found[0]
+        if found:
+            ids = ", ".join(member.id for member in found[:5])
+            raise MemberNotFound(f"member {wanted!r}: {len(found)} fit ({ids}): give one of the ids")
+    raise MemberNotFound(f"member {wanted!r}: there is none: see `smileaccess members list`")
+
+
+def named(members: Iterable[Member], name: str) -> list[Member]:
+    """Return the members with exactly this name, however it was typed in Unicode."""
+    try:
+        cleaned = clean_name(name)
+    except EnrollmentRefused:
+        return []
+    return [member for member in members if member.name == cleaned]
+
+
+def rename(registry: Registry, member: Member, name: str, why: str = "") -> Member:
+    """Give a member another name; EnrollmentRefused for a name that cannot be kept or that changes nothing."""
+    cleaned = clean_name(name)
+    if cleaned == member.name:
+        raise EnrollmentRefused(f"member {member.id}: has this name already")
+    return _changed(registry, replace(_living(member), name=cleaned), "member_renamed", why)
+
+
+def disable(registry: Registry, member: Member, why: str = "") -> Member:
+    """Keep a member out until enabled again; EnrollmentRefused where that is so already."""
+    return _set_status(registry, member, MemberStatus.DISABLED, "member_disabled", why)
+
+
+def enable(registry: Registry, member: Member, why: str = "") -> Member:
+    """Let a disabled member in again; EnrollmentRefused where that is so already."""
+    return _set_status(registry, member, MemberStatus.ACTIVE, "member_enabled", why)
+
+
+def set_validity(
+    registry: Registry, member: Member, valid_from: datetime | None, valid_until: datetime | None, why: str = ""
+) -> Member:
+    """Set from when until when (UTC, None for no limit) a member may come in; EnrollmentRefused for an empty span."""
+    check_validity(valid_from, valid_until)
+    changed = replace(_living(member), valid_from=valid_from, valid_until=valid_until)
+    return _changed(registry, changed, "member_validity", why)
+
+
+def check_validity(valid_from: datetime | None, valid_until: datetime | None) -> None:
+    """Refuse a span that never holds; EnrollmentRefused."""
+    if valid_from is not None and valid_until is not None and valid_from >= valid_until:
+        raise EnrollmentRefused(
+            f"validity: from {valid_from} until {valid_until}: the end must come after the beginning"
+        )
+
+
+def forget(registry: Registry, member: Member, records: Records, why: str = "") -> Receipt:
+    """Erase name, consent, limits and templates of a member for good, and say what was erased.
+
+    The id stays retired under a signed tombstone. Rows on record keep it, and it then means nobody.
+    RecordsUnavailable, RecordsFailed.
+    """
+    tombstone = forgotten(_living(member))
+    event = registry.put(tombstone, "member_forgotten", why, {"templates": len(member.templates)})
+    return Receipt(
+        member_id=member.id,
+        name=member.name,
+        forgotten_at=event.at,
+        who=event.who,
+        event_id=event.id,
+        templates=len(member.templates),
+        consent=member.consent,
+        limited=member.limited,
+        attempts=sum(mentions(attempt, member.id) for attempt in records.attempts()),
+        events=sum(each.detail.get("member") == member.id for each in records.events()),
+    )
+
+
+def unverified(registry: Registry, member_id: str) -> Member:
+    """Return a stand-in, with the newest version on record, for a stored member that does not verify.
+
+    It serves to forget such a member; MemberNotFound where the database holds none of this whole id.
+    """
+    stored = {signed.id: signed for signed in registry.members.signed_members()}
+    floor = registry.members.floors().get(member_id, 0)
+    signed = stored.get(member_id)
+    if signed is None and not floor:
+        raise MemberNotFound(f"member {member_id!r}: there is none: see `smileaccess members list`")
+    version = max(floor, signed.version if signed else 0)
+    return Member(member_id, version, "", MemberStatus.DISABLED, registry.clock.now(), None)
+
+
+def mentions(attempt: Attempt, member_id: str) -> bool:
+    """Say whether an attempt's row holds this id, as its member or as a candidate that was examined."""
+    if attempt.member_id == member_id:
+        return True
+    examined: Sequence[Any] = attempt.detail.get("examinations", ())
+    return any(candidate.get("member") == member_id for each in examined for candidate in each.get("candidates", ()))
+
+
+def _set_status(registry: Registry, member: Member, status: MemberStatus, kind: str, why: str) -> Member:
+    if _living(member).status is status:
+        raise EnrollmentRefused(f"member {member.id}: is {status.value} already")
+    return _changed(registry, replace(member, status=status), kind, why)
+
+
+def _changed(registry: Registry, member: Member, kind: str, why: str) -> Member:
+    newer = replace(member, version=member.version + 1)
+    registry.put(newer, kind, why)
+    return newer
+
+
+def _living(member: Member) -> Member:
+    if member.status is MemberStatus.FORGOTTEN:
+        raise MemberNotFound(f"member {member.id}: was forgotten: nothing is left to change")
+    if member.version < 1:
+        raise RecordsFailed(f"member {member.id}: version {member.version}: restore a backup of the database")
+    return member

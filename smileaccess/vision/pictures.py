@@ -1,0 +1,94 @@
+"""Reads a picture file as a camera would have given it; never decodes what its header already condemns.
+
+Pillow reads the header, tells a truncated file, turns by EXIF and knows the colors; OpenCV alone would allocate
+whatever a header claims and take half a file for a whole one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from smileaccess.errors import PictureError
+
+if TYPE_CHECKING:
+    from smileaccess.model import Pixels
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+MOST_PIXELS = 50_000_000
+MOST_BYTES = 50_000_000
+
+LONGEST_SIDE = 1920
+"""A larger picture is scaled down to this many pixels a side: a face in it stays far larger than the networks need."""
+
+
+def load_picture(path: Path | str) -> Pixels:
+    """Return a picture file as (height, width, 3) uint8 BGR, upright, at most LONGEST_SIDE a side; any thread.
+
+    Grey, palette, 16-bit and CMYK pictures become BGR, transparency becomes white. PictureError, naming the file,
+    the problem and the fix, for what is missing, no file, unreadable, empty, too large (MOST_BYTES, MOST_PIXELS: by
+    its header, before anything is decoded), truncated, or of another format than FORMATS.
+    """
+    path = Path(path)
+    _check_file(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of sizes and odd EXIF; the sizes are ours to refuse
+            with Image.open(path, formats=FORMATS) as image:
+                _check_size(path, image)
+                image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
+                return _pixels(image)
+    except UnidentifiedImageError as error:
+        raise PictureError(f"{path}: not a picture that can be read: use JPEG, PNG, WebP or BMP") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{path}: {error}: must be at most {MOST_PIXELS // 10**6} megapixels") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise PictureError(f"{path}: truncated or damaged ({error}): copy or take the picture again") from error
+
+
+def _check_file(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise PictureError(f"{path}: a folder: name the picture files in it")
+        if not path.is_file():
+            raise PictureError(f"{path}: no such file: check the name")
+        size = path.stat().st_size
+        with path.open("rb"):
+            pass
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{path!s}: cannot be opened ({error}): check the name and who may read it") from error
+    if size == 0:
+        raise PictureError(f"{path}: empty: copy or take the picture again")
+    if size > MOST_BYTES:
+        raise PictureError(f"{path}: {size / 1e6:.0f} MB: must be at most {MOST_BYTES // 10**6} MB")
+
+
+def _check_size(path: Path, image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise PictureError(f"{path}: {width} x {height} pixels: must be at most {MOST_PIXELS // 10**6} megapixels")
+
+
+def _pixels(image: Image.Image) -> Pixels:
+    upright = ImageOps.exif_transpose(image)
+    upright = _eight_bits(upright) if upright.mode.startswith("I") else upright  # I and I;16: 16-bit grey
+    if upright.has_transparency_data:
+        upright = _on_white(upright.convert("RGBA"))
+    color = upright.convert("RGB")
+    color.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    return np.ascontiguousarray(np.asarray(color, np.uint8)[:, :, ::-1])
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    wide = np.asarray(image).astype(np.float64)
+    return Image.fromarray((wide.clip(0, 65535) / 257).round().astype(np.uint8))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    white = Image.new("RGBA", image.size, "white")
+    white.alpha_composite(image)
+    return white

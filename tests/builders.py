@@ -1,0 +1,106 @@
+"""Makes the values that tests need, each good in every respect that the test does not name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+
+from smileaccess.model import (
+    Attempt,
+    Box,
+    Candidate,
+    Decision,
+    DoorEvent,
+    Emotion,
+    Evidence,
+    Examination,
+    Face,
+    Frame,
+    Member,
+    MemberStatus,
+    Outcome,
+    Pose,
+    Purpose,
+    Quality,
+    Reason,
+    Sight,
+    Trigger,
+)
+
+NOON = datetime(2031, 5, 17, 12, 0, tzinfo=UTC)
+"""A moment to start from."""
+
+ANN = "m_ann"
+BOB = "m_bob"
+PLACE = Box(0.35, 0.25, 0.3, 0.4)
+"""Where a made face is."""
+
+STRAIGHT = Pose(0.0, 0.0, 0.0)
+
+GRANTED = Decision(Outcome.GRANTED, None, ANN)
+DENIED = Decision(Outcome.DENIED, Reason.NO_SMILE, ANN)
+
+
+def make_frame(sequence: int = 1, at: float = 0.0) -> Frame:
+    return Frame(np.zeros((480, 640, 3), np.uint8), sequence, at)
+
+
+def make_quality(**changes: float) -> Quality:
+    return replace(Quality(brightness=60.0, sharpness=60.0, size_px=160.0, presence=0.95), **changes)
+
+
+def make_face(
+    smile: float | None = 5.0,
+    *,
+    track: int = 1,
+    box: Box = PLACE,
+    quality: Quality | None = None,
+    pose: Pose | None = STRAIGHT,
+    eyes_open: float | None = 90.0,
+) -> Face:
+    landmarks = ((0.45, 0.4), (0.55, 0.4), (0.5, 0.45), (0.46, 0.52), (0.54, 0.52))
+    return Face(box, 0.95, track, landmarks, quality or make_quality(), pose, smile, eyes_open, 0.0)
+
+
+def make_sight(*faces: Face, sequence: int = 1, at: float = 0.0, brightness: float = 50.0) -> Sight:
+    return Sight(make_frame(sequence, at), faces, brightness)
+
+
+def make_examination(
+    *candidates: Candidate,
+    purpose: Purpose = Purpose.IDENTITY,
+    searched: bool = True,
+    sequence: int = 1,
+    track: int = 1,
+    box: Box = PLACE,
+    smile: float | None = 5.0,
+    emotion: Emotion = Emotion.CALM,
+) -> Examination:
+    found = candidates if searched else None
+    return Examination("fake", "fake-1", purpose, sequence, track, box, found, smile, {emotion: 90.0}, 12.0, 1)
+
+
+def make_member(
+    member_id: str = ANN,
+    *,
+    status: MemberStatus = MemberStatus.ACTIVE,
+    valid_from: datetime | None = None,
+    valid_until: datetime | None = None,
+) -> Member:
+    return Member(member_id, 1, "Ann Example", status, NOON, None, valid_from, valid_until)
+
+
+def make_evidence(**changes: object) -> Evidence:
+    """Return the evidence of an attempt that is granted under the default rules."""
+    good = Evidence(identified=Candidate(ANN, 99.5), live=True, smile=80.0, emotions={Emotion.HAPPY: 90.0})
+    return replace(good, **changes)  # type: ignore[arg-type]
+
+
+def make_attempt(attempt_id: str = "0197-a", **changes: object) -> Attempt:
+    return replace(Attempt(attempt_id, "front", Trigger.BUTTON, NOON), **changes)  # type: ignore[arg-type]
+
+
+def make_event(event_id: str = "0197-e", kind: str = "unlock") -> DoorEvent:
+    return DoorEvent(event_id, "front", NOON, kind, "operator", "the parcel service is here")

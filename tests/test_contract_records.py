@@ -1,0 +1,301 @@
+"""What every adapter of the Records port promises, over the fake and the spool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from smileaccess.errors import ChainBroken, RecordsFailed, RecordsUnavailable
+from smileaccess.model import Attempt, ChainHead, DoorEvent, Emotion, Outcome, Reason, Trigger, uuid7
+from smileaccess.ports import Records
+from smileaccess.records.spool import Spool
+from tests.fakes_records import FakeRecords
+
+DOOR = "test"
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.fixture(params=["fake", "spool"])
+def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Records]:
+    made: Records = (
+        FakeRecords(DOOR)
+        if request.param == "fake"
+        else Spool.create(tmp_path / "records.db", DOOR, b"c" * 32, now=lambda: NOON + timedelta(days=9))
+    )
+    yield made
+    made.close()
+
+
+def opened(minute: int = 0) -> Attempt:
+    at = NOON + timedelta(minutes=minute)
+    return Attempt(uuid7(int(at.timestamp() * 1000)), DOOR, Trigger.BUTTON, at)
+
+
+def granted(attempt: Attempt, member_id: str = "m_1") -> Attempt:
+    return replace(
+        attempt,
+        closed_at=attempt.opened_at + timedelta(seconds=3, microseconds=7),
+        outcome=Outcome.GRANTED,
+        member_id=member_id,
+        similarity=99.25,
+        smile=88,
+        emotion=Emotion.HAPPY,
+        liveness="neutral-then-smile",
+        recognizer="embedded",
+        model="sface-2021dec",
+        calls=2,
+        stages_ms={"seen": 120.5, "decided": 3000},
+        detail={"frames": [1, 2], "quality": {"brightness": 50.0}, "ok": True, "note": None},
+    )
+
+
+def denied(attempt: Attempt, reason: Reason = Reason.NO_SMILE) -> Attempt:
+    closed_at = attempt.opened_at + timedelta(seconds=8)
+    return replace(attempt, closed_at=closed_at, outcome=Outcome.DENIED, reason=reason)
+
+
+def event(minute: int = 0, kind: str = "rex") -> DoorEvent:
+    return DoorEvent(uuid7(), DOOR, NOON + timedelta(minutes=minute), kind, "panel", "inside", {"n": 1})
+
+
+def put(records: Records, *attempts: Attempt) -> None:
+    for attempt in attempts:
+        records.open_attempt(attempt)
+        records.close_attempt(attempt)
+
+
+def test_an_empty_record_has_head_zero_and_no_time(records: Records) -> None:
+    assert (records.head().sequence, records.newest(), records.verify()) == (0, None, 0)
+    assert list(records.attempts()) == []
+    assert list(records.events()) == []
+
+
+def test_an_open_attempt_is_kept_with_nothing_of_its_end(records: Records) -> None:
+    attempt = opened()
+    records.open_attempt(granted(attempt))
+    assert records.attempt(attempt.id) == attempt
+
+
+def test_a_closed_attempt_comes_back_equal(records: Records) -> None:
+    attempt = granted(opened())
+    put(records, attempt)
+    assert records.attempt(attempt.id) == attempt
+
+
+def test_an_event_comes_back_equal(records: Records) -> None:
+    one = event()
+    records.add_event(one)
+    assert list(records.events()) == [one]
+
+
+def test_each_write_is_one_link_and_returns_the_head(records: Records) -> None:
+    attempt = opened()
+    heads = [records.open_attempt(attempt), records.add_event(event()), records.close_attempt(denied(attempt))]
+    assert [head.sequence for head in heads] == [1, 2, 3]
+    assert len({head.hash for head in heads}) == 3
+    assert records.head() == heads[-1]
+    assert records.verify() == 3
+
+
+def test_an_attempt_opens_once(records: Records) -> None:
+    attempt = opened()
+    records.open_attempt(attempt)
+    with pytest.raises(RecordsFailed):
+        records.open_attempt(attempt)
+    assert records.verify() == 1
+
+
+def test_an_attempt_closes_once_and_the_first_stays(records: Records) -> None:
+    attempt = opened()
+    put(records, denied(attempt))
+    with pytest.raises(RecordsFailed, match=attempt.id):
+        records.close_attempt(granted(attempt))
+    assert records.attempt(attempt.id).outcome is Outcome.DENIED
+
+
+def test_what_was_never_opened_cannot_be_closed(records: Records) -> None:
+    with pytest.raises(RecordsFailed):
+        records.close_attempt(denied(opened()))
+    assert records.head().sequence == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"closed_at": None},
+        {"outcome": None},
+        {"reason": Reason.NO_SMILE},
+        {"outcome": Outcome.DENIED},
+        {"trigger": Trigger.OPERATOR},
+        {"opened_at": NOON - timedelta(days=1)},
+        {"door": "another"},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_a_close_that_contradicts_itself_or_its_opening_is_refused(records: Records, wrong: dict[str, object]) -> None:
+    attempt = opened()
+    records.open_attempt(attempt)
+    with pytest.raises(RecordsFailed):
+        records.close_attempt(replace(granted(attempt), **wrong))
+    assert records.attempt(attempt.id) == attempt
+    assert records.verify() == 1
+
+
+def test_another_doors_rows_are_refused(records: Records) -> None:
+    with pytest.raises(RecordsFailed):
+        records.open_attempt(replace(opened(), door="another"))
+    with pytest.raises(RecordsFailed):
+        records.add_event(replace(event(), door="another"))
+    assert records.head().sequence == 0
+
+
+def test_what_a_crash_left_open_is_closed_as_internal_error(records: Records) -> None:
+    whole, first, second = granted(opened()), opened(1), opened(2)
+    put(records, whole)
+    records.open_attempt(first)
+    records.open_attempt(second)
+    closed = records.close_open_attempts(DOOR, NOON + timedelta(hours=1))
+    assert [attempt.id for attempt in closed] == [first.id, second.id]
+    assert {(attempt.outcome, attempt.reason) for attempt in closed} == {(Outcome.DENIED, Reason.INTERNAL_ERROR)}
+    assert all(attempt.detail and attempt.closed_at == NOON + timedelta(hours=1) for attempt in closed)
+    assert list(records.attempts()) == [closed[1], closed[0], whole]
+    assert records.verify() == 6
+    assert records.close_open_attempts(DOOR, NOON) == []
+
+
+def test_attempts_and_events_come_newest_first(records: Records) -> None:
+    attempts = [denied(opened(minute)) for minute in (3, 1, 2)]
+    put(records, *attempts)
+    events = [event(minute) for minute in (5, 9, 7)]
+    for one in events:
+        records.add_event(one)
+    assert list(records.attempts()) == [attempts[0], attempts[2], attempts[1]]
+    assert list(records.events()) == [events[1], events[2], events[0]]
+
+
+@pytest.mark.parametrize(
+    ("given", "minutes"),
+    [
+        ({}, [3, 2, 1, 0]),
+        ({"since": NOON + timedelta(minutes=2)}, [3, 2]),
+        ({"until": NOON + timedelta(minutes=2)}, [1, 0]),
+        ({"outcome": "granted"}, [2, 0]),
+        ({"outcome": "denied"}, [3, 1]),
+        ({"reason": "no_smile"}, [3]),
+        ({"member_id": "m_2"}, [2]),
+        ({"limit": 3}, [3, 2, 1]),
+        ({"limit": 0}, []),
+        ({"outcome": "granted", "limit": 1, "until": NOON + timedelta(minutes=1)}, [0]),
+    ],
+)
+def test_filters_hold_together(records: Records, given: dict[str, object], minutes: list[int]) -> None:
+    put(records, granted(opened(0)), denied(opened(1), Reason.TIMEOUT), granted(opened(2), "m_2"), denied(opened(3)))
+    found = [(attempt.opened_at - NOON).seconds // 60 for attempt in records.attempts(**given)]
+    assert found == minutes
+
+
+def test_events_are_filtered_by_time_and_number(records: Records) -> None:
+    events = [event(minute) for minute in range(3)]
+    for one in events:
+        records.add_event(one)
+    assert list(records.events(since=NOON + timedelta(minutes=1))) == [events[2], events[1]]
+    assert list(records.events(limit=1)) == [events[2]]
+
+
+def test_an_attempt_is_found_by_a_beginning_that_fits_one_only(records: Records) -> None:
+    one, other = opened(0), opened(1000)
+    put(records, denied(one), denied(other))
+    assert records.attempt(one.id.upper()[:20]).id == one.id
+    for wanted in ("", one.id[:3], "ffff", "%", "0_"):
+        with pytest.raises(RecordsFailed):
+            records.attempt(wanted)
+
+
+def test_newest_is_the_latest_time_of_any_row(records: Records) -> None:
+    attempt = denied(opened())
+    put(records, attempt)
+    assert records.newest() == attempt.closed_at
+    late = event(60)
+    records.add_event(late)
+    records.add_event(event(30))
+    assert records.newest() == late.at
+
+
+def test_verify_holds_a_record_against_a_head(records: Records) -> None:
+    head = records.add_event(event())
+    records.add_event(event())
+    assert records.verify(head) == 2
+    assert records.verify(records.head()) == 2
+    for wrong in (ChainHead(1, "0" * 64), ChainHead(2, head.hash), ChainHead(3, head.hash)):
+        with pytest.raises(ChainBroken) as caught:
+            records.verify(wrong)
+        assert caught.value.sequence == wrong.sequence
+
+
+def test_prune_takes_whole_old_rows_from_the_beginning_and_leaves_a_checkpoint(records: Records) -> None:
+    old, young = [denied(opened(minute)) for minute in range(3)], denied(opened(100))
+    put(records, *old)
+    first = records.head()
+    records.add_event(event(3))
+    put(records, young)
+    last = records.head()
+    assert records.prune(NOON + timedelta(minutes=50)) == 4
+    assert list(records.attempts()) == [young]
+    assert [one.kind for one in records.events()] == ["records.pruned"]
+    assert records.verify(last) == 3
+    with pytest.raises(RecordsFailed, match="pruned"):
+        records.verify(first)
+
+
+def test_prune_stops_at_an_open_attempt_and_splits_none(records: Records) -> None:
+    records.add_event(event(0))
+    long = opened(1)
+    records.open_attempt(long)
+    records.add_event(event(2))
+    assert records.prune(NOON + timedelta(days=1)) == 1
+    records.close_attempt(denied(long))
+    assert records.prune(NOON + timedelta(minutes=1, seconds=5)) == 0
+    assert records.attempt(long.id) == denied(long)
+    records.verify()
+
+
+def test_prune_never_takes_the_newest_link(records: Records) -> None:
+    records.add_event(event(0))
+    assert records.prune(NOON + timedelta(days=1)) == 0
+    assert records.verify(records.head()) == 1
+
+
+def test_prune_with_nothing_old_changes_nothing(records: Records) -> None:
+    put(records, denied(opened(10)))
+    head = records.head()
+    assert records.prune(NOON) == 0
+    assert records.head() == head
+
+
+def test_a_listing_under_way_bears_writes_in_between(records: Records) -> None:
+    put(records, *(denied(opened(minute)) for minute in range(4)))
+    listing = records.attempts()
+    first = next(listing)
+    put(records, denied(opened(50)))
+    assert (first.opened_at - NOON).seconds == 180
+    assert len(list(listing)) == 3
+
+
+def test_a_closed_record_is_unavailable_and_closes_again(records: Records) -> None:
+    records.close()
+    records.close()
+    with pytest.raises(RecordsUnavailable):
+        records.open_attempt(opened())
+
+
+def test_the_fake_fails_as_often_as_told() -> None:
+    records = FakeRecords(DOOR)
+    records.fail(2)
+    for _ in range(2):
+        with pytest.raises(RecordsUnavailable):
+            records.open_attempt(opened())
+    assert records.open_attempt(opened()).sequence == 1

@@ -1,0 +1,609 @@
+"""One attempt's evidence: which frames are asked about, what the answers prove, and when enough is known."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smileaccess.examining import Ask, Examining, ExaminingRules
+from smileaccess.gates import Limits
+from smileaccess.liveness import LivenessRules, Stage
+from smileaccess.model import Box, Candidate, Emotion, Evidence, Face, LivenessMode, Purpose, Reason, Sight
+from smileaccess.policy import Rules, decide
+from tests.builders import ANN, BOB, NOON, PLACE, make_examination, make_face, make_member, make_quality, make_sight
+
+LIVENESS = LivenessRules(
+    smile_at=50.0, neutral_below=30.0, cue_after_s=(0.4, 1.6), earliest_s=0.2, answer_s=4.0, patience_s=3.0
+)
+RULES = ExaminingRules(
+    limits=Limits(),
+    liveness=LIVENESS,
+    threshold=99.0,
+    margin=0.1,
+    same_face=79.2,
+    agreeing=2,
+    searches=4,
+    expressions=2,
+    grace_s=1.0,
+    patience_s=3.0,
+)
+NEUTRAL, SMILING = 5.0, 80.0
+ELSEWHERE = Box(0.0, 0.0, 0.2, 0.2)
+KNOWN = Candidate(ANN, 99.5)
+"""Ann, recognized beyond doubt."""
+
+DARK = make_sight(brightness=1.0)
+SMALL = make_sight(make_face(quality=make_quality(size_px=20)))
+
+
+def in_mode(mode: LivenessMode) -> ExaminingRules:
+    return replace(RULES, liveness=replace(LIVENESS, mode=mode))
+
+
+class Session:
+    """An attempt opened at 0 s that sees ten frames a second; its first cue comes 1 s after the neutral face."""
+
+    def __init__(self, rules: ExaminingRules = RULES) -> None:
+        self.examining = Examining(rules, 0.0, (0.5,) * 4)
+        self.now = 0.0
+        self.sequence = 0
+        self.asked: list[Ask] = []
+        self.pending: Ask | None = None
+
+    def show(self, smile: float | None = NEUTRAL, *, track: int = 1) -> Purpose | None:
+        """Show one frame of a good face; return what is asked about it."""
+        return self.see(make_sight(make_face(smile, track=track)))
+
+    def see(self, sight: Sight) -> Purpose | None:
+        """Show one frame, a tenth of a second after the one before."""
+        self.now += 0.1
+        self.sequence += 1
+        self.examining.advance(self.now)
+        frame = replace(sight.frame, sequence=self.sequence, captured_at=self.now)
+        return self._took(self.examining.observe(replace(sight, frame=frame), self.now))
+
+    def answer(
+        self, *candidates: Candidate, smile: float | None = 85.0, box: Box = PLACE, searched: bool = True
+    ) -> Purpose | None:
+        """Answer the question that is open; return the next one."""
+        assert self.pending is not None
+        examination = make_examination(
+            *candidates,
+            purpose=self.pending.purpose,
+            searched=searched,
+            sequence=self.pending.frame.sequence,
+            box=box,
+            smile=smile,
+            emotion=Emotion.HAPPY,
+        )
+        self.pending = None
+        return self._took(self.examining.examined(examination, self.now))
+
+    def shown_until(self, reached: Callable[[], bool], smile: float = NEUTRAL) -> None:
+        """Show frames until something is reached, within 5 s."""
+        for _ in range(50):
+            if reached():
+                return
+            self.show(smile)
+        pytest.fail("not reached within 5 s")
+
+    def identified(self) -> Session:
+        """Bring the attempt to where Ann is known."""
+        for _ in range(2):
+            assert self.show() is Purpose.IDENTITY
+            self.answer(KNOWN)
+        return self
+
+    def smiled(self) -> Session:
+        """Bring the attempt to its first question about a smiling face."""
+        self.shown_until(lambda: self.examining.cued)
+        for _ in range(3):
+            self.show()
+        self.shown_until(lambda: self.examining.challenge.stage is Stage.PASSED, SMILING)
+        return self
+
+    @property
+    def evidence(self) -> Evidence:
+        return self.examining.evidence()
+
+    @property
+    def complete(self) -> bool:
+        return self.examining.complete
+
+    def _took(self, ask: Ask | None) -> Purpose | None:
+        if ask is None:
+            return None
+        assert self.pending is None
+        self.asked.append(ask)
+        self.pending = ask
+        return ask.purpose
+
+
+def test_a_member_who_smiles_on_cue() -> None:
+    """Two neutral frames name Ann, one smiling frame is hers: that is all, and it is enough."""
+    session = Session().identified().smiled()
+
+    assert not session.complete
+    assert session.answer(Candidate(ANN, 92.0)) is None
+    assert session.complete
+    assert session.evidence == Evidence(identified=KNOWN, live=True, smile=85.0, emotions={Emotion.HAPPY: 90.0})
+    assert Counter(ask.purpose for ask in session.asked) == {Purpose.IDENTITY: 2, Purpose.EXPRESSION: 1}
+
+
+def test_the_question_is_about_the_frame_and_face_that_were_seen() -> None:
+    """A question carries the very frame and face it is about."""
+    session = Session()
+    session.show()
+
+    assert session.asked[0].frame.sequence == 1
+    assert session.asked[0].face.box == PLACE
+
+
+def test_one_question_at_a_time() -> None:
+    """While an answer is out, no other question is asked."""
+    session = Session()
+
+    assert [session.show() for _ in range(5)] == [Purpose.IDENTITY, None, None, None, None]
+
+
+def test_nothing_is_asked_once_the_member_is_known() -> None:
+    """A known face is not searched again."""
+    session = Session().identified()
+
+    assert [session.show() for _ in range(3)] == [None, None, None]
+
+
+def test_a_smiling_face_is_searched_after_the_grace_only() -> None:
+    """Who never shows a neutral face is searched all the same, after a while."""
+    session = Session()
+    asked = [session.show(SMILING) for _ in range(14)]
+
+    assert asked[:10] == [None] * 10
+    assert asked.count(Purpose.IDENTITY) == 1
+    assert session.asked[0].frame.captured_at == pytest.approx(1.1, abs=0.11)
+
+
+def test_a_face_whose_smile_was_not_measured_is_searched_after_the_grace() -> None:
+    """It proves no sign of life, but it can be recognized."""
+    session = Session()
+    asked = [session.show(None) for _ in range(14)]
+
+    assert (asked[:10], asked.count(Purpose.IDENTITY)) == ([None] * 10, 1)
+    assert session.examining.challenge.since is None
+
+
+def test_frames_that_are_hindered_are_not_asked_about() -> None:
+    """A dark or distant face costs no question."""
+    session = Session()
+
+    assert [session.see(DARK), session.see(SMALL), session.see(make_sight())] == [None, None, None]
+
+
+def test_one_vote_is_not_enough() -> None:
+    """One frame names nobody yet."""
+    session = Session()
+    session.show()
+    session.answer(KNOWN)
+
+    assert (session.examining.identified, session.evidence.unrecognized) == (None, False)
+
+
+def test_two_agreeing_frames_name_the_member_with_the_best_similarity() -> None:
+    """Enough frames agree, and the best of them goes on record."""
+    session = Session()
+    for similarity in (99.7, 99.1):
+        session.show()
+        session.answer(Candidate(ANN, similarity))
+
+    assert session.evidence.identified == Candidate(ANN, 99.7)
+
+
+def test_a_recognizer_may_need_one_frame_only() -> None:
+    """How many frames must agree is the recognizer's."""
+    session = Session(replace(RULES, agreeing=1))
+    session.show()
+    session.answer(KNOWN)
+
+    assert session.evidence.identified == KNOWN
+
+
+@pytest.mark.parametrize(("similarity", "named"), [(99.0, Candidate(ANN, 99.0)), (98.9, None)])
+def test_the_threshold(similarity: float, named: Candidate | None) -> None:
+    """A candidate below the threshold is no vote."""
+    session = Session()
+    for _ in range(2):
+        session.show()
+        session.answer(Candidate(ANN, similarity))
+
+    assert session.evidence.identified == named
+
+
+def test_a_stranger_is_unrecognized_after_all_searches() -> None:
+    """Four searches that name nobody end the attempt."""
+    session = Session()
+    done = []
+    for _ in range(4):
+        session.show()
+        session.answer(Candidate(ANN, 60.0))
+        done.append(session.complete)
+
+    assert done == [False, False, False, True]
+    assert session.evidence.unrecognized
+    assert session.show() is None
+
+
+def test_a_search_that_named_nobody_counts_when_time_is_up() -> None:
+    """Whoever runs out of time after a search in vain was not recognized."""
+    session = Session()
+    session.show()
+    session.answer()
+
+    assert (session.complete, session.evidence.unrecognized) == (False, True)
+
+
+def test_an_answer_without_a_search_says_nothing_about_identity() -> None:
+    """Where nobody was searched for, nobody was found wanting."""
+    session = Session()
+    session.show()
+    session.answer(searched=False)
+
+    assert not session.evidence.unrecognized
+
+
+def test_too_few_votes_after_all_searches() -> None:
+    """One lucky frame in four does not make a member."""
+    session = Session()
+    for candidates in ([KNOWN], [], [], []):
+        session.show()
+        session.answer(*candidates)
+
+    assert (session.complete, session.evidence.unrecognized, session.evidence.identified) == (True, True, None)
+
+
+def test_two_members_are_ambiguous() -> None:
+    """Frames that name two members name neither."""
+    session = Session()
+    for named in (ANN, BOB):
+        session.show()
+        session.answer(Candidate(named, 99.5))
+
+    assert (session.complete, session.evidence.ambiguous, session.evidence.identified) == (True, True, None)
+
+
+@pytest.mark.parametrize(
+    ("second", "ambiguous"),
+    [(99.45, True), (99.41, True), (99.39, False), (98.99, False)],
+)
+def test_a_near_tie_is_ambiguous(second: float, ambiguous: bool) -> None:
+    """A second candidate above the threshold must stand clearly behind the first."""
+    session = Session()
+    session.show()
+    session.answer(Candidate(ANN, 99.5), Candidate(BOB, second))
+
+    assert (session.evidence.ambiguous, session.complete) == (ambiguous, ambiguous)
+
+
+def test_a_second_candidate_below_the_threshold_is_nobody() -> None:
+    """However near it is, it makes no tie."""
+    session = Session()
+    session.show()
+    session.answer(Candidate(ANN, 99.0), Candidate(BOB, 98.95))
+
+    assert not session.evidence.ambiguous
+
+
+def test_another_track_is_another_person() -> None:
+    """When the face followed is replaced by another one, the attempt is over and asks nothing more."""
+    session = Session()
+    session.show()
+
+    assert session.show(track=2) is None
+    assert (session.complete, session.evidence.track_lost) == (True, True)
+    session.answer(KNOWN)
+    assert session.show() is None
+
+
+def test_a_short_hindrance_does_not_break_the_track() -> None:
+    """A frame that is no use is passed over."""
+    session = Session().identified()
+    session.see(DARK)
+    session.smiled()
+    session.answer(KNOWN)
+
+    assert (session.complete, session.evidence.track_lost, session.evidence.live) == (True, False, True)
+
+
+def test_an_answer_about_a_face_elsewhere_is_not_counted() -> None:
+    """A box that does not lie on the face asked about belongs to somebody else."""
+    session = Session()
+    session.show()
+    session.answer(KNOWN, box=ELSEWHERE)
+
+    assert (session.complete, session.evidence.track_lost, session.examining.examinations) == (True, True, [])
+
+
+def test_boxes_of_two_detectors_may_differ() -> None:
+    """A box somewhat larger than ours is still the same face."""
+    session = Session()
+    session.show()
+    session.answer(KNOWN, box=Box(PLACE.left - 0.05, PLACE.top - 0.1, PLACE.width + 0.1, PLACE.height + 0.15))
+
+    assert (session.evidence.track_lost, len(session.examining.examinations)) == (False, 1)
+
+
+def test_an_answer_that_nobody_asked_for_changes_nothing() -> None:
+    """An answer without a question is dropped."""
+    session = Session()
+
+    assert session.examining.examined(make_examination(KNOWN), 0.1) is None
+    assert (session.examining.examinations, session.evidence) == ([], Evidence())
+
+
+def test_the_smiling_face_is_asked_about_twice_at_most() -> None:
+    """A smiling face that names another member twice was swapped in, and nobody is let in."""
+    session = Session().identified().smiled()
+    session.answer(Candidate(BOB, 99.5))
+    assert not session.complete
+
+    assert session.show(SMILING) is Purpose.EXPRESSION
+    session.answer(Candidate(BOB, 99.5))
+
+    assert (session.complete, session.evidence.track_lost, session.evidence.live) == (True, True, False)
+    assert session.show(SMILING) is None
+
+
+def test_a_second_look_at_the_smiling_face_may_mend_it() -> None:
+    """One bad answer is not the end."""
+    session = Session().identified().smiled()
+    session.answer(smile=None)
+    session.show(SMILING)
+    session.answer(Candidate(ANN, 90.0))
+
+    assert (session.complete, session.evidence.track_lost, session.evidence.live) == (True, False, True)
+    assert session.evidence.smile == 85.0
+
+
+@pytest.mark.parametrize(("similarity", "live"), [(79.2, True), (79.1, False)])
+def test_the_mark_of_the_same_face(similarity: float, live: bool) -> None:
+    """The smiling face needs to be like the known member, less than to be recognized anew."""
+    session = Session().identified().smiled()
+    session.answer(Candidate(BOB, 80.0), Candidate(ANN, similarity))
+
+    assert session.evidence.live is live
+
+
+def test_an_expression_without_a_search_belongs_to_the_track() -> None:
+    """A recognizer that only describes the smiling face is bound by box and track."""
+    session = Session().identified().smiled()
+    session.answer(searched=False)
+
+    assert (session.complete, session.evidence.live) == (True, True)
+
+
+def test_a_smile_before_the_member_is_known_counts_once_known() -> None:
+    """The order of the answers does not matter, only that both belong to one face."""
+    session = Session(replace(RULES, agreeing=1))
+    session.show()
+    session.smiled()
+    assert session.answer(KNOWN) is Purpose.EXPRESSION
+    session.answer(Candidate(ANN, 90.0))
+
+    assert (session.complete, session.evidence.live) == (True, True)
+
+
+def test_the_cue_is_due_once() -> None:
+    """Time says once that the cue is due, and the stages tell when."""
+    examining = Session().identified().examining
+    due = [examining.advance(now) for now in (1.1, 1.3, 1.4)]
+
+    assert due == [False, True, False]
+    assert examining.stages == {"first_face": 100.0, "neutral": 200.0, "identified": 200.0, "cued": 1300.0}
+
+
+def test_a_failed_challenge_completes_the_attempt() -> None:
+    """Whoever does not smile in time need not be looked at any longer."""
+    session = Session().identified()
+    for _ in range(60):
+        session.show()
+
+    assert (session.complete, session.evidence.liveness, session.evidence.live) == (True, Reason.NO_SMILE, False)
+
+
+def test_a_still_smile_completes_the_attempt() -> None:
+    """A picture that smiles from the first frame on shows no change."""
+    session = Session()
+    for _ in range(40):
+        if session.show(SMILING) is not None:
+            session.answer(KNOWN)
+
+    assert (session.complete, session.evidence.liveness) == (True, Reason.NO_EXPRESSION_CHANGE)
+    assert session.evidence.identified == KNOWN
+
+
+def test_an_open_question_is_waited_for() -> None:
+    """A failed challenge waits for the answer that is out, so that the record says who it was."""
+    session = Session()
+    for _ in range(60):
+        session.show()
+    assert not session.complete
+    session.answer()
+
+    assert session.complete
+
+
+def hindered(*, frames: int, sights: list[Sight]) -> Session:
+    session = Session()
+    for number in range(frames):
+        session.see(sights[number % len(sights)])
+    return session
+
+
+@pytest.mark.parametrize(("frames", "complete"), [(29, False), (31, True)])
+def test_a_hindrance_that_lasts_ends_the_attempt(frames: int, complete: bool) -> None:
+    """Nothing usable for as long as patience lasts is the attempt's end."""
+    session = hindered(frames=frames, sights=[DARK])
+
+    assert (session.complete, session.evidence.hindrance) == (complete, Reason.TOO_DARK)
+
+
+def test_the_commonest_hindrance_is_told() -> None:
+    """Where several took turns, the one seen most is the reason."""
+    assert hindered(frames=32, sights=[DARK, SMALL, SMALL]).evidence.hindrance is Reason.TOO_FAR
+
+
+def test_a_clear_frame_renews_the_patience() -> None:
+    """One clear frame among hindered ones, and the attempt goes on."""
+    session = hindered(frames=20, sights=[DARK])
+    session.show()
+    for _ in range(20):
+        session.see(DARK)
+
+    assert (session.complete, session.evidence.hindrance) == (False, None)
+
+
+def test_a_hindrance_after_clear_frames_ends_the_attempt_too() -> None:
+    """Who walks away after the first frames is not waited for."""
+    session = Session()
+    session.show()
+    for _ in range(32):
+        session.see(make_sight())
+
+    assert (session.complete, session.evidence.hindrance) == (True, Reason.NO_FACE)
+
+
+def test_no_frame_is_no_hindrance() -> None:
+    """Before the first frame nothing can be said, however late it is."""
+    examining = Examining(RULES, 0.0, (0.5,))
+    examining.advance(60.0)
+
+    assert (examining.complete, examining.evidence()) == (False, Evidence())
+
+
+def test_with_liveness_off_a_known_face_is_enough() -> None:
+    """With the mode off any frame is searched, and no smile is asked for."""
+    session = Session(in_mode(LivenessMode.OFF))
+    asked = []
+    for _ in range(2):
+        asked.append(session.show(SMILING))
+        session.answer(KNOWN)
+
+    assert asked == [Purpose.IDENTITY, Purpose.IDENTITY]
+    assert (session.complete, session.evidence.live, session.evidence.identified) == (True, True, KNOWN)
+
+
+def test_with_smile_only_no_neutral_face_is_needed() -> None:
+    """With the mode smile a smiling face is let in without a cue."""
+    session = Session(in_mode(LivenessMode.SMILE))
+    session.show(SMILING)
+    while not session.complete:
+        session.show(SMILING)
+        session.answer(KNOWN)
+
+    assert (session.sequence <= 5, session.evidence.live, session.evidence.identified) == (True, True, KNOWN)
+
+
+def test_with_smile_only_a_face_that_never_smiles_fails() -> None:
+    """With the mode smile, and no smile, the answer's time ends it."""
+    session = Session(in_mode(LivenessMode.SMILE)).identified()
+    for _ in range(42):
+        session.show()
+
+    assert (session.complete, session.evidence.liveness) == (True, Reason.NO_SMILE)
+
+
+def test_a_fault_goes_into_the_evidence() -> None:
+    """What the controller knows of a fault is part of what policy judges."""
+    assert Session().examining.evidence(Reason.CAMERA_UNAVAILABLE) == Evidence(fault=Reason.CAMERA_UNAVAILABLE)
+
+
+def test_the_summary_is_plain_and_nameless() -> None:
+    """What goes on record is JSON, tells the path, and holds ids but no pixels."""
+    session = Session().identified().smiled()
+    session.answer(Candidate(ANN, 92.0004), smile=85.04)
+    summary = session.examining.summary()
+
+    assert json.loads(json.dumps(summary)) == summary
+    assert {name: summary[name] for name in ("similarity", "recognizer", "model", "calls")} == {
+        "similarity": 99.5,
+        "recognizer": "fake",
+        "model": "fake-1",
+        "calls": 3,
+    }
+    assert summary["detail"]["challenge"] == "passed"
+    assert summary["detail"]["frames"] == {"clear": session.sequence}
+    assert summary["detail"]["examinations"][-1] == {
+        "purpose": "expression",
+        "frame": session.asked[-1].frame.sequence,
+        "candidates": [{"member": ANN, "similarity": 92.0}],
+        "smile": 85.0,
+        "emotions": {"happy": 90.0},
+        "ms": 12.0,
+    }
+
+
+def test_the_summary_of_nothing() -> None:
+    """An attempt that saw nothing says so."""
+    assert Session().examining.summary() == {
+        "similarity": None,
+        "recognizer": None,
+        "model": None,
+        "calls": 0,
+        "stages_ms": {},
+        "detail": {"frames": {}, "challenge": "watching", "examinations": []},
+    }
+
+
+sights = st.one_of(
+    st.builds(make_face, st.sampled_from([None, NEUTRAL, NEUTRAL, 40.0, SMILING, SMILING])).map(make_sight),
+    st.sampled_from([DARK, SMALL, make_sight(make_face(track=2))]),
+)
+clear = st.sampled_from([NEUTRAL, SMILING]).map(lambda smile: make_sight(make_face(smile)))
+answers = st.lists(
+    st.builds(Candidate, st.sampled_from([ANN, ANN, BOB]), st.sampled_from([99.5, 99.45, 90.0, 60.0])), max_size=2
+)
+moves = st.tuples(st.integers(1, 15), st.integers(0, 8).flatmap(lambda n: sights if n == 0 else clear), answers)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(moves, max_size=30), st.sampled_from(LivenessMode))
+def test_random_attempts(played: list[tuple[int, Sight, list[Candidate]]], mode: LivenessMode) -> None:
+    """Questions stay within their number, evidence never contradicts itself, and completeness means a decision."""
+    session = Session(in_mode(mode))
+    for frames, sight, candidates in played:
+        for _ in range(frames):
+            session.see(sight)
+        if session.pending is not None:
+            session.answer(*candidates)
+        evidence = session.evidence
+        asked = Counter(ask.purpose for ask in session.asked)
+
+        assert asked[Purpose.IDENTITY] <= RULES.searches
+        assert asked[Purpose.EXPRESSION] <= RULES.expressions
+        if evidence.identified is not None:
+            assert (evidence.ambiguous, evidence.unrecognized) == (False, False)
+            assert evidence.identified.similarity >= RULES.threshold
+        if evidence.live and mode is not LivenessMode.OFF:
+            assert session.examining.challenge.stage is Stage.PASSED
+            assert evidence.identified is not None
+        if session.complete:
+            member = make_member(evidence.identified.member_id) if evidence.identified else None
+            decision = decide(evidence, member, NOON, True, Rules(liveness=mode))
+            assert decision.reason is not Reason.TIMEOUT
+
+
+def test_a_face_is_followed_by_its_track_not_its_place() -> None:
+    """A face that moves across the picture on one track is one face."""
+    session = Session()
+    session.show()
+    session.answer(KNOWN)
+    moved: Face = make_face(box=ELSEWHERE)
+
+    assert session.see(make_sight(moved)) is Purpose.IDENTITY
+    session.answer(KNOWN, box=ELSEWHERE)
+    assert session.evidence.identified == KNOWN

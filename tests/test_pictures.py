@@ -1,0 +1,179 @@
+"""Picture files: what is read and how, and that everything else is refused with a reason."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from smileaccess.errors import PictureError
+from smileaccess.vision.pictures import LONGEST_SIDE, MOST_BYTES, load_picture
+from tests.fakes_vision import FACES, photograph
+
+RED, BLUE = (200, 30, 40), (20, 40, 210)
+
+
+def two_colors() -> Image.Image:
+    """Red on the left, blue on the right, 60 x 40."""
+    image = Image.new("RGB", (60, 40), RED)
+    image.paste(BLUE, (30, 0, 60, 40))
+    return image
+
+
+def near(pixel: np.ndarray, rgb: tuple[int, int, int]) -> bool:
+    return bool(np.abs(pixel[::-1].astype(int) - rgb).max() <= 12)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
+def test_every_format_becomes_bgr(tmp_path: Path, kind: str) -> None:
+    two_colors().save(tmp_path / "picture", kind, quality=95)
+    pixels = load_picture(tmp_path / "picture")
+    assert (pixels.shape, pixels.dtype) == ((40, 60, 3), np.uint8)
+    assert near(pixels[20, 10], RED)
+    assert near(pixels[20, 50], BLUE)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "shape", "red"),
+    [
+        (1, (40, 60), (20, 10)),
+        (3, (40, 60), (20, 50)),
+        (6, (60, 40), (10, 20)),
+        (8, (60, 40), (50, 20)),
+        (2, (40, 60), (20, 50)),
+    ],
+)
+def test_the_camera_s_turn_is_undone(
+    tmp_path: Path, orientation: int, shape: tuple[int, int], red: tuple[int, int]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    two_colors().save(tmp_path / "turned.jpg", exif=exif, quality=95)
+    pixels = load_picture(tmp_path / "turned.jpg")
+    assert pixels.shape[:2] == shape
+    assert near(pixels[red], RED)
+
+
+def test_a_photograph_is_read_as_opencv_reads_it() -> None:
+    mine = load_picture(FACES / "biden-neutral.jpg").astype(int)
+    theirs = photograph("biden-neutral").astype(int)
+    assert mine.shape == theirs.shape
+    assert np.abs(mine - theirs).mean() < 1
+
+
+def saved(image: Image.Image, path: Path) -> Path:
+    image.save(path)
+    return path
+
+
+def test_grey_becomes_three_equal_channels(tmp_path: Path) -> None:
+    pixels = load_picture(saved(Image.new("L", (8, 6), 77), tmp_path / "grey.png"))
+    assert (pixels == 77).all()
+    assert pixels.shape == (6, 8, 3)
+
+
+def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
+    wide = np.full((6, 8), 0x8080, np.uint16)
+    pixels = load_picture(saved(Image.fromarray(wide), tmp_path / "wide.png"))
+    assert (pixels == 0x80).all()
+
+
+def test_what_is_transparent_becomes_white(tmp_path: Path) -> None:
+    clear = Image.new("RGBA", (8, 6), (*RED, 0))
+    clear.paste((*BLUE, 255), (4, 0, 8, 6))
+    pixels = load_picture(saved(clear, tmp_path / "clear.png"))
+    assert (pixels[3, 1] == 255).all()
+    assert near(pixels[3, 6], BLUE)
+
+
+def test_printers_colors_become_bgr(tmp_path: Path) -> None:
+    pixels = load_picture(saved(two_colors().convert("CMYK"), tmp_path / "print.jpg"))
+    assert near(pixels[20, 10], RED)
+
+
+def test_a_palette_is_looked_up(tmp_path: Path) -> None:
+    pixels = load_picture(saved(two_colors().convert("P"), tmp_path / "palette.png"))
+    assert near(pixels[20, 50], (0, 51, 204))
+
+
+def test_a_large_picture_is_scaled_down_and_a_small_one_is_not_scaled_up(tmp_path: Path) -> None:
+    large = load_picture(saved(Image.new("RGB", (4000, 1000), RED), tmp_path / "large.png"))
+    assert large.shape == (LONGEST_SIDE // 4, LONGEST_SIDE, 3)
+    assert load_picture(saved(two_colors(), tmp_path / "small.png")).shape == (40, 60, 3)
+
+
+def png(width: int, height: int) -> bytes:
+    """Return a PNG's beginning and end: its size, and a few bytes of pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(bytes(1000))), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("side", [50_000, 12_000, 7_200])
+def test_a_huge_picture_is_refused_by_its_header(tmp_path: Path, side: int) -> None:
+    (tmp_path / "huge.png").write_bytes(png(side, side))
+    tracemalloc.start()
+    with pytest.raises(PictureError, match=r"huge\.png.*50 megapixels"):
+        load_picture(tmp_path / "huge.png")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / "huge.jpg").open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    with pytest.raises(PictureError, match=r"huge\.jpg.*at most 50 MB"):
+        load_picture(tmp_path / "huge.jpg")
+
+
+@pytest.mark.parametrize("name", ["biden-neutral.jpg", "picture.png"])
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_a_truncated_picture_is_refused(tmp_path: Path, name: str, share: float) -> None:
+    Image.fromarray(photograph("collins-smiling")).save(tmp_path / "picture.png")
+    whole = (FACES / name if name.endswith("jpg") else tmp_path / name).read_bytes()
+    (tmp_path / "half").write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(PictureError, match="half: truncated or damaged"):
+        load_picture(tmp_path / "half")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "empty"),
+        (b"hello", "not a picture"),
+        (b"GIF89a" + bytes(40), "not a picture"),
+        (b"\xff\xd8\xff", "not a picture"),
+    ],
+)
+def test_what_is_no_picture_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:
+    (tmp_path / "file.jpg").write_bytes(content)
+    with pytest.raises(PictureError, match=rf"file\.jpg: {problem}"):
+        load_picture(tmp_path / "file.jpg")
+
+
+def test_a_damaged_header_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "zero.png").write_bytes(png(0, 10))
+    with pytest.raises(PictureError, match=r"zero\.png"):
+        load_picture(tmp_path / "zero.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"), [("gone.jpg", "no such file"), (".", "a folder"), ("a\0b", "cannot|no such")]
+)
+def test_what_is_no_file_is_refused(tmp_path: Path, name: str, problem: str) -> None:
+    with pytest.raises(PictureError, match=problem):
+        load_picture(tmp_path / name)
+
+
+def test_text_names_a_file_as_well(tmp_path: Path) -> None:
+    assert load_picture(str(saved(two_colors(), tmp_path / "a.png"))).shape == (40, 60, 3)

@@ -1,0 +1,125 @@
+"""Tracks: what keeps one, what breaks one, and that nothing else ever happens."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smileaccess.model import Box
+from smileaccess.vision.tracking import GAP_S, GROWTH, GROWTH_SLACK, SLACK, SPEED, Tracker, follows
+
+STEP = 0.1
+SPOTS = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
+
+
+def face(x: float = 0.5, y: float = 0.5, size: float = 0.2) -> tuple[Box, tuple[tuple[float, float], ...]]:
+    box = Box(x - size / 2, y - size / 2, size, size)
+    return box, tuple((box.left + a * size, box.top + b * size) for a, b in SPOTS)
+
+
+def test_ids_begin_at_one_and_a_still_face_keeps_its_own() -> None:
+    tracker = Tracker()
+    assert [tracker.update([face()], n * STEP) for n in range(5)] == [[1]] * 5
+
+
+def test_two_faces_that_change_places_in_the_list_keep_their_ids() -> None:
+    tracker = Tracker()
+    assert tracker.update([face(0.3), face(0.7)], 0.0) == [1, 2]
+    assert tracker.update([face(0.7), face(0.3)], STEP) == [2, 1]
+
+
+@pytest.mark.parametrize(("missed_s", "expected"), [(GAP_S - 0.01, 1), (GAP_S + 0.01, 2)])
+def test_a_face_may_be_missed_for_a_short_while(missed_s: float, expected: int) -> None:
+    tracker = Tracker()
+    tracker.update([face()], 0.0)
+    tracker.update([], missed_s / 2)
+    assert tracker.update([face()], missed_s) == [expected]
+
+
+@pytest.mark.parametrize(("sizes", "expected"), [(SLACK + SPEED * STEP - 0.02, 1), (SLACK + SPEED * STEP + 0.02, 2)])
+def test_a_face_moves_only_so_fast(sizes: float, expected: int) -> None:
+    tracker = Tracker()
+    tracker.update([face(0.4)], 0.0)
+    assert tracker.update([face(0.4 + sizes * 0.2)], STEP) == [expected]
+
+
+def test_a_face_may_move_farther_in_more_time() -> None:
+    moved = face(0.4 + 0.2 * 0.7)
+    assert not follows(*face(0.4), *moved, elapsed_s=0.1)
+    assert follows(*face(0.4), *moved, elapsed_s=0.2)
+
+
+@pytest.mark.parametrize(
+    ("factor", "expected"),
+    [
+        (2.718281828 ** (GROWTH_SLACK + GROWTH * STEP - 0.02), 1),
+        (2.718281828 ** (GROWTH_SLACK + GROWTH * STEP + 0.02), 2),
+    ],
+)
+def test_a_face_grows_only_so_fast(factor: float, expected: int) -> None:
+    tracker = Tracker()
+    tracker.update([face()], 0.0)
+    assert tracker.update([face(size=0.2 * factor)], STEP) == [expected]
+
+
+def test_a_landmark_that_jumps_within_the_box_breaks_the_track() -> None:
+    tracker = Tracker()
+    box, points = face()
+    tracker.update([(box, points)], 0.0)
+    nose = (points[2][0] + 0.2 * (SLACK + SPEED * STEP + 0.02), points[2][1])
+    assert tracker.update([(box, (*points[:2], nose, *points[3:]))], STEP) == [2]
+
+
+@pytest.mark.parametrize("at", [1.0, 0.5], ids=["the same time", "an earlier time"])
+def test_time_that_does_not_go_forward_breaks_the_track(at: float) -> None:
+    tracker = Tracker()
+    tracker.update([face()], 1.0)
+    assert tracker.update([face()], at) == [2]
+
+
+def test_after_a_reset_ids_go_on() -> None:
+    tracker = Tracker()
+    tracker.update([face()], 0.0)
+    tracker.reset()
+    assert tracker.update([face()], STEP) == [2]
+
+
+def test_a_box_without_an_extent_follows_nothing() -> None:
+    nothing = Box(0.5, 0.5, 0.0, 0.0), ((0.5, 0.5),) * 5
+    assert Tracker().update([nothing, nothing], 0.0) == [1, 2]
+    assert not follows(*nothing, *nothing, elapsed_s=0.1)
+
+
+PLACES = st.tuples(st.floats(0.1, 0.9), st.floats(0.1, 0.9), st.floats(0.05, 0.5))
+FRAMES = st.lists(st.tuples(st.floats(0.01, 1.0), st.lists(PLACES, max_size=4)), max_size=12)
+
+
+@given(FRAMES)
+def test_whatever_comes_a_track_is_unbroken_and_no_id_returns(
+    frames: list[tuple[float, list[tuple[float, float, float]]]],
+) -> None:
+    tracker, at = Tracker(), 0.0
+    last: dict[int, tuple[float, tuple[Box, tuple[tuple[float, float], ...]]]] = {}
+    for elapsed, places in frames:
+        at += elapsed
+        faces = [face(*place) for place in places]
+        ids = tracker.update(faces, at)
+        assert len(ids) == len(set(ids)) == len(faces)
+        for id_, seen in zip(ids, faces, strict=True):
+            if id_ in last:
+                before, where = last[id_]
+                assert at - before <= GAP_S
+                assert follows(*where, *seen, elapsed_s=at - before)
+            else:
+                assert id_ > max(last, default=0)
+            last[id_] = at, seen
+
+
+@given(st.lists(st.tuples(st.floats(-0.4, 0.4), st.floats(0.02, 0.2)), min_size=1, max_size=30))
+def test_a_face_that_moves_as_a_face_does_is_never_lost(steps: list[tuple[float, float]]) -> None:
+    tracker, at, x = Tracker(), 0.0, 0.5
+    tracker.update([face(x)], at)
+    for speed, elapsed in steps:
+        at, x = at + elapsed, x + speed * elapsed
+        assert tracker.update([face(x)], at) == [1]
