@@ -18,6 +18,7 @@ import pwd
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,9 @@ ANSWER_S = 3.0
 
 UNLOCK_S = 2.0
 """An unlock that is not on record within so many seconds opens nothing."""
+
+MOST_CALLERS = 16
+"""Callers who are served at a time; further ones wait until one of these has gone."""
 
 MOST_PICTURES = 200
 """Pictures that one request gets at the most."""
@@ -114,34 +118,43 @@ class ControlServer:
         clock: Clock,
         camera: Camera,
         put: Callable[[Event], None],
+        on_crash: Callable[[], None],
+        answer_s: float = ANSWER_S,
     ) -> None:
-        """Take where to listen, who may do what, and the controller's `put`."""
+        """Take where to listen, who may do what, and the controller's `put`.
+
+        `on_crash` is called when something unforeseen ends the thread that accepts.
+        """
         self._path = path
         self._groups = groups
         self._door = door
         self._clock = clock
         self._camera = camera
         self._put = put
+        self._on_crash = on_crash
+        self._answer_s = answer_s
+        self._free = threading.Semaphore(MOST_CALLERS)
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Begin to listen; ControlUnavailable where another daemon does, or the path cannot be used."""
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    def claim(self) -> None:
+        """Take the socket, so that no other daemon does; who calls waits for `start`.
+
+        ControlUnavailable where another daemon has it, or the path cannot be used.
+        """
         try:
-            _clear(self._path)
-            listener.bind(str(self._path))
-            # Who may do what is settled by the kernel's word about the caller, so anyone may ask.
-            self._path.chmod(0o666)
-            listener.listen(8)
+            self._socket = _listener(self._path)
         except OSError as error:
-            listener.close()
             raise ControlUnavailable(
                 f"control: {self._path}: {error.strerror or error}: set [control] socket to a path in a directory "
                 "that exists and that this user may write to"
             ) from error
-        self._socket = listener
-        self._thread = threading.Thread(target=self._accept, args=(listener,), name="control", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer; ControlUnavailable as for `claim`, which this does where it was not done before."""
+        if self._socket is None:
+            self.claim()
+        self._thread = threading.Thread(target=self._run, args=(self._socket,), name="control", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -153,21 +166,38 @@ class ControlServer:
         listener.close()
         self._path.unlink(missing_ok=True)
         if self._thread is not None:
-            self._thread.join(ANSWER_S)
+            self._thread.join(self._answer_s)
+
+    def _run(self, listener: socket.socket) -> None:
+        try:
+            while self._socket is listener:
+                self._accept(listener)
+        # The thread's root: what nobody foresaw stops the process, and its supervisor starts it again.
+        except Exception:
+            if self._socket is listener:
+                self._on_crash()
+                log.exception("the operator's socket failed; the daemon stops")
 
     def _accept(self, listener: socket.socket) -> None:
-        while self._socket is listener:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
+        # Before the caller is taken in, so that no crowd of callers uses up threads and file descriptors.
+        self._free.acquire()
+        try:
+            connection, _ = listener.accept()
             threading.Thread(target=self._serve, args=(connection,), name="control caller", daemon=True).start()
+        except ConnectionAbortedError:
+            self._free.release()
 
     def _serve(self, connection: socket.socket) -> None:
+        try:
+            self._converse(connection)
+        finally:
+            self._free.release()
+
+    def _converse(self, connection: socket.socket) -> None:
         with connection:
-            connection.settimeout(ANSWER_S)
+            connection.settimeout(self._answer_s)
             try:
-                for reply in self._replies(connection, caller_of(connection), _request(connection)):
+                for reply in self._replies(connection, caller_of(connection), _request(connection, self._answer_s)):
                     connection.sendall(json.dumps(reply).encode() + b"\n")
             except ControlError as error:
                 refusal = {"ok": False, "error": str(error), "permitted": not isinstance(error, NotPermitted)}
@@ -185,7 +215,7 @@ class ControlServer:
             "unlock": self._unlock,
             "pictures": lambda who, what: self._pictures(connection, who, what),
         }
-        if command not in handlers or not isinstance(why, str):
+        if not isinstance(command, str) or command not in handlers or not isinstance(why, str):
             raise ControlError(f"control: command = {command!r}: must be one of {', '.join(handlers)}, with a text why")
         if not caller.may(command, self._groups):
             self._put(Noted(self._event(caller, f"control_{command}_refused", why)))
@@ -194,12 +224,12 @@ class ControlServer:
 
     def _status(self, caller: Caller, why: str) -> Iterator[dict[str, Any]]:
         self._put(Noted(self._event(caller, "control_status", why)))
-        status: dict[str, Any] = _answer(lambda answer: self._put(StatusAsked(answer)))
+        status: dict[str, Any] = self._answer(lambda answer: self._put(StatusAsked(answer)))
         yield {"ok": True, "status": status}
 
     def _attempt(self, caller: Caller, why: str) -> Iterator[dict[str, Any]]:
         self._put(Noted(self._event(caller, "control_attempt", why)))
-        attempt_id: str | None = _answer(lambda answer: self._put(Summoned(Trigger.OPERATOR, answer)))
+        attempt_id: str | None = self._answer(lambda answer: self._put(Summoned(Trigger.OPERATOR, answer)))
         if attempt_id is None:
             raise ControlError("control: the door is busy with another attempt: try again in a few seconds")
         yield {"ok": True, "attempt": attempt_id}
@@ -209,7 +239,7 @@ class ControlServer:
             raise ControlError('control: an unlock needs a reason for the record: --why "..."')
         event = self._event(caller, "control_unlock", why)
         expires = self._clock.monotonic() + UNLOCK_S
-        if not _answer(lambda answer: self._put(UnlockAsked(event, expires, answer))):
+        if not self._answer(lambda answer: self._put(UnlockAsked(event, expires, answer))):
             raise ControlError("control: not unlocked: the unlock could not be put on record in time")
         yield {"ok": True}
 
@@ -219,16 +249,29 @@ class ControlServer:
         sequence = 0
         for _ in range(MOST_PICTURES):
             try:
-                frame = self._camera.read(sequence, ANSWER_S)
+                frame = self._camera.read(sequence, self._answer_s)
             except CameraError as error:
                 raise ControlError(str(error)) from error
             sequence = frame.sequence
             pixels = base64.b64encode(frame.pixels.tobytes()).decode()
             yield {"ok": True, "shape": frame.pixels.shape, "pixels": pixels}
-            _line(connection, LONGEST_REQUEST)
+            _line(connection, LONGEST_REQUEST, PICTURE_WAIT_S)
+
+    def _answer(self, ask: Callable[[Callable[[Any], None]], None]) -> Any:
+        """Put a question to the controller and wait for its answer, but not for ever."""
+        answers: SimpleQueue[Any] = SimpleQueue()
+        ask(answers.put)
+        try:
+            return answers.get(timeout=self._answer_s)
+        except Empty:
+            raise ControlError(
+                f"control: the door gave no answer within {self._answer_s:g} s: see its journal"
+            ) from None
 
     def _event(self, caller: Caller, kind: str, why: str) -> DoorEvent:
-        return DoorEvent(uuid7(), self._door, self._clock.now(), kind, caller.user, why[:500], {"uid": caller.uid})
+        # Half a surrogate pair, which JSON lets through, could not be put on record.
+        said = why.encode("utf-8", "backslashreplace").decode()[:500]
+        return DoorEvent(uuid7(), self._door, self._clock.now(), kind, caller.user, said, {"uid": caller.uid})
 
 
 def _send_last(connection: socket.socket, reply: Mapping[str, Any]) -> None:
@@ -238,50 +281,65 @@ def _send_last(connection: socket.socket, reply: Mapping[str, Any]) -> None:
         log.info("a caller went away", error=str(error))
 
 
-def _answer(ask: Callable[[Callable[[Any], None]], None]) -> Any:
-    """Put a question to the controller and wait for its answer, for ANSWER_S at the most."""
-    answers: SimpleQueue[Any] = SimpleQueue()
-    ask(answers.put)
-    try:
-        return answers.get(timeout=ANSWER_S)
-    except Empty:
-        raise ControlError(f"control: the door gave no answer within {ANSWER_S:g} s: see its journal") from None
-
-
-def _request(connection: socket.socket) -> Mapping[str, Any]:
-    line = _line(connection, LONGEST_REQUEST)
+def _request(connection: socket.socket, within_s: float) -> Mapping[str, Any]:
+    line = _line(connection, LONGEST_REQUEST, within_s)
     try:
         request = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ControlError(f"control: the request is not JSON: {error}") from error
     if not isinstance(request, dict):
         raise ControlError('control: the request must be an object: {"command": "status"}')
     return request
 
 
-def _line(connection: socket.socket, longest: int) -> bytes:
-    received = bytearray()
+def _line(connection: socket.socket, longest: int, within_s: float) -> bytes:
+    """Receive one line; ControlError for one that is too long or breaks off, TimeoutError for one that takes longer."""
+    received, deadline = bytearray(), time.monotonic() + within_s
     while not received.endswith(b"\n"):
+        # The whole line has the time, not each part of it: a byte now and then would hold the caller's place for hours.
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError(f"no whole line within {within_s:g} s")
+        connection.settimeout(left_s)
         part = connection.recv(65536)
         if not part:
             raise ControlError("control: the other side closed the connection in the middle of a line")
         received += part
         if len(received) > longest:
             raise ControlError(f"control: a line of more than {longest} bytes: not one of ours")
+    connection.settimeout(within_s)
     return bytes(received)
 
 
+def _listener(path: Path) -> socket.socket:
+    _clear(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+        # Who may do what is settled by the kernel's word about the caller, so anyone may ask.
+        path.chmod(0o666)
+        listener.listen(64)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
 def _clear(path: Path) -> None:
-    """Remove a socket that a daemon left behind when it was killed; OSError where one still listens."""
+    """Remove a socket that a daemon left behind when it was killed; ControlUnavailable where one still listens."""
     if not path.is_socket():
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # Without a limit a daemon that has stopped answering, with a full queue of callers, would hold us for ever.
+        probe.settimeout(ANSWER_S)
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
             return
-    raise OSError(0, "another daemon listens there; stop it first")
+        except (BlockingIOError, TimeoutError):
+            pass
+    raise ControlUnavailable(f"control: {path}: another daemon listens there: stop it first")
 
 
 LONGEST_REPLY = 64 << 20
@@ -291,15 +349,16 @@ LONGEST_REPLY = 64 << 20
 class ControlClient:
     """Asks a running daemon; a context manager, for one question each, on one thread."""
 
-    def __init__(self, path: Path) -> None:
-        """Take the daemon's socket; nothing is opened yet."""
+    def __init__(self, path: Path, answer_s: float = ANSWER_S * 2) -> None:
+        """Take the daemon's socket and how long to wait for an answer; nothing is opened yet."""
         self._path = path
+        self._answer_s = answer_s
         self._socket: socket.socket | None = None
 
     def __enter__(self) -> Self:
         """Connect; ControlUnavailable where no daemon listens."""
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(ANSWER_S * 2)
+        connection.settimeout(self._answer_s)
         try:
             connection.connect(str(self._path))
         except OSError as error:
@@ -351,7 +410,7 @@ class ControlClient:
 
     def _reply(self) -> dict[str, Any]:
         try:
-            reply: dict[str, Any] = json.loads(_line(self._connected, LONGEST_REPLY))
+            reply: dict[str, Any] = json.loads(_line(self._connected, LONGEST_REPLY, self._answer_s))
         except OSError as error:
             raise ControlUnavailable(f"control: {self._path}: the daemon does not answer ({error})") from error
         if not reply["ok"]:

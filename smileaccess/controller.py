@@ -150,7 +150,6 @@ class Controller:
 
     def run(self) -> None:
         """Handle events until the door has stopped."""
-        self._ports.panel.signal(Signal.LOCKED)
         while self._door.phase is not Phase.STOPPED:
             self.turn(self._wait_s())
 
@@ -238,7 +237,13 @@ class Controller:
 
     def _seen(self, running: _Running, sight: Sight) -> None:
         running.seen = sight.frame.sequence
-        self._go_on(running, running.examining.observe(sight, self._ports.clock.monotonic()))
+        examining = running.examining
+        cued = examining.cued
+        ask = examining.observe(sight, self._ports.clock.monotonic())
+        # With the mode smile the first clear frame is the cue; a smile too early to be an answer takes it back.
+        if examining.cued is not cued and not examining.challenge.over:
+            self._ports.panel.signal(Signal.SMILE_NOW if examining.cued else Signal.LOOKING)
+        self._go_on(running, ask)
         if self._door.phase is Phase.EXAMINING:
             self._work(self._ports.eyes, running, self._look_at(running))
 
@@ -307,7 +312,9 @@ class Controller:
             case doors.DeEnergize():
                 self._de_energize()
             case doors.Announce():
-                self._ports.panel.signal(signal_for(command.decision))
+                # What was granted is told by the strike itself, which may have failed.
+                if command.decision.outcome is not Outcome.GRANTED:
+                    self._ports.panel.signal(signal_for(command.decision))
             case doors.Rest():
                 self._show_rest()
 
@@ -333,7 +340,10 @@ class Controller:
             self._note("strike_failed", str(error), {"cause": "relock"})
             self._ports.panel.signal(Signal.FAULT)
             return
-        self._ports.panel.signal(Signal.LOCKED)
+        if self._running is not None and self._door.phase is Phase.EXAMINING:
+            self._ports.panel.signal(Signal.SMILE_NOW if self._running.examining.cued else Signal.LOOKING)
+        else:
+            self._ports.panel.signal(Signal.LOCKED)
 
     # --- an attempt
 
@@ -467,8 +477,10 @@ class Controller:
         if self._lock_out != before:
             remaining_s = self._lock_out.remaining_s(closed_at, running.conduct.lock_out)
             self._locked_until = self._ports.clock.monotonic() + remaining_s
-        self._running = None
         self._step(doors.Recorded(attempt.id))
+        if self._running is not running:  # its deadline passed at this very moment, and it has lapsed
+            return
+        self._running = None
         running.log.info(sentence(attempt), **journal_fields(attempt), chain=str(event.head))
         self._ended(attempt)
 

@@ -18,8 +18,8 @@ from smileaccess.conduct import Conduct
 from smileaccess.control import ControlServer, Groups
 from smileaccess.controller import Controller, Ports
 from smileaccess.errors import SettingsError
-from smileaccess.events import ConductChanged, Noted, StopAsked
-from smileaccess.model import Attempt, DoorEvent, uuid7
+from smileaccess.events import ConductChanged, Event, Noted, StopAsked
+from smileaccess.model import Attempt, DoorEvent, Signal, uuid7
 from smileaccess.policy import replayed_lock_out
 from smileaccess.recorder import Recorder
 from smileaccess.upkeep import MembersWatch, Upkeep
@@ -92,12 +92,15 @@ class Daemon:
 
     def stop(self) -> None:
         """Ask the door to stop; any thread."""
-        if self._controller is not None:
-            self._controller.put(StopAsked())
+        self._put(StopAsked())
 
     def _start(self, stack: ExitStack) -> tuple[Controller, Upkeep]:
-        """Start in this order: record, eyes, recognizer, workers, members, panel, camera, operator's socket."""
+        """Start in this order: record, eyes, recognizer, workers, members, panel, camera, answers to operators.
+
+        The operators' socket is claimed before all else: where another daemon has it, its record is left alone.
+        """
         stack.callback(self._panel.close)
+        server = self._claimed_socket(stack)
         records = self._open_records()
         eyes = wiring.make_eyes(self._settings)
         stack.callback(eyes.close)
@@ -114,11 +117,13 @@ class Daemon:
         self._controller = controller
         watch = self._watch(stack, recognizer, controller)
         self._panel.start(controller.put_input)
+        self._panel.signal(Signal.LOCKED)
         upkeep = Upkeep(watch, self._camera, self._clock, self._apply_reload, self._crash)
         stack.callback(self._camera.close)
         upkeep.start()
         stack.callback(upkeep.close)
-        self._listen(controller, stack)
+        server.start()
+        stack.callback(server.close)
         ports.eyes.submit(lambda: wiring.warm_up(eyes))
         controller.put(Noted(self._event("start")))
         stack.callback(lambda: ports.writing.submit(lambda: recorder.event_later(self._event("stop"))))
@@ -153,7 +158,7 @@ class Daemon:
         watch.look()
         return watch
 
-    def _listen(self, controller: Controller, stack: ExitStack) -> None:
+    def _claimed_socket(self, stack: ExitStack) -> ControlServer:
         control = self._settings.control
         server = ControlServer(
             Path(control.socket),
@@ -161,10 +166,16 @@ class Daemon:
             door=self._name,
             clock=self._clock,
             camera=self._camera,
-            put=controller.put,
+            put=self._put,
+            on_crash=self._crash,
         )
-        server.start()
+        server.claim()
         stack.callback(server.close)
+        return server
+
+    def _put(self, event: Event) -> None:
+        if self._controller is not None:
+            self._controller.put(event)
 
     def _worker(self, name: str, stack: ExitStack, last: Callable[[], None] | None = None) -> ThreadWorker:
         worker = ThreadWorker(name, self._crash)

@@ -24,7 +24,7 @@ class Limits:
     face_px: float = 60.0
     scene_brightness: float = 6.0
     face_brightness: float = 15.0
-    sharpness: float = 15.0
+    sharpness: float = 20.0
     presence: float = 0.5
     comparable: float = 0.4
 

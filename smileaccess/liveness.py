@@ -76,9 +76,9 @@ def advance(challenge: Challenge, rules: LivenessRules, now: float) -> Challenge
         return challenge
     if challenge.stage is Stage.HOLDING and challenge.cue_at is not None and now >= challenge.cue_at:
         return replace(challenge, stage=Stage.CUED, since=now, run=0)
-    if challenge.stage is Stage.WATCHING and now - challenge.since > rules.patience_s:
+    if challenge.stage is Stage.WATCHING and now >= challenge.since + rules.patience_s:
         return _fail(challenge, Reason.NO_EXPRESSION_CHANGE)
-    if challenge.stage is Stage.CUED and now - challenge.since > rules.answer_s:
+    if challenge.stage is Stage.CUED and now >= challenge.since + rules.answer_s:
         return _fail(challenge, Reason.NO_SMILE)
     return challenge
 

@@ -203,7 +203,8 @@ class Quality:
     """How well a face can be seen.
 
     `brightness` and `sharpness` are 0..100; `size_px` is the shorter side of the box in pixels of the frame;
-    `presence` is the mesh network's belief, 0..1, that eyes, nose and mouth are all to be seen (low when covered).
+    `presence` is the belief, 0..1, that eyes, nose and mouth are all to be seen: low when covered, 0 where not
+    measured.
     """
 
     brightness: float

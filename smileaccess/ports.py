@@ -224,7 +224,10 @@ class Members(Protocol):
     """The members' list as stored: signed documents, opaque here. RecordsUnavailable, RecordsFailed."""
 
     def revision(self) -> int:
-        """Return a number that differs after any change by any process; cheap enough to ask twice a second."""
+        """Return a number that differs after any change of the list by any process, and only then.
+
+        Cheap enough to ask twice a second.
+        """
         ...
 
     def signed_members(self) -> list[SignedMember]:

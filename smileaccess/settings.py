@@ -7,6 +7,7 @@ holds it and the classes below to each other.
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -99,7 +100,7 @@ class QualitySettings(_Section):
     face_px: float = Field(60.0, ge=40, le=400)
     scene_brightness: float = Field(6.0, ge=0, le=100)
     face_brightness: float = Field(15.0, ge=0, le=100)
-    sharpness: float = Field(15.0, ge=0, le=100)
+    sharpness: float = Field(20.0, ge=0, le=100)
     presence: float = Field(0.5, ge=0, le=1)
     comparable: float = Field(0.4, ge=0.05, le=1)
 
@@ -136,7 +137,7 @@ class RulesSettings(_Section):
 
     emotions: EmotionRule = Field(EmotionRule.RECORD, strict=False)
     required_emotions: Annotated[
-        tuple[Annotated[Emotion, Field(strict=False)], ...], Field(strict=False, min_length=1)
+        tuple[Annotated[Emotion, Field(strict=False)], ...], Field(strict=False), AfterValidator(_some)
     ] = (Emotion.HAPPY,)
 
 
@@ -272,7 +273,7 @@ def parse(text: str) -> Settings:
     """Make settings of TOML text; SettingsError names all that is wrong with it."""
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also of int(), for a number of thousands of digits
         raise SettingsError([f"settings: not TOML: {error}"]) from error
     try:
         return Settings.model_validate(document)
@@ -299,8 +300,20 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_toml_value(item) for item in value)}]"
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return str(value)
+
+
+_WANTED = {
+    "string_type": "text in quotes",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "tuple_type": "a list in brackets",
+    # Of a list whose length is fixed, an item is missing, or one is too many.
+    "missing": "two numbers",
+    "too_long": "two numbers",
+}
+"""What a setting must be, by pydantic's name for what is wrong with it."""
 
 
 def _problem(detail: ErrorDetails) -> str:
@@ -309,6 +322,8 @@ def _problem(detail: ErrorDetails) -> str:
         return _unknown(section, rest)
     if not section:
         return f"settings: {_cause(detail)}"
+    if detail["type"] == "model_type":
+        return f"settings: [{section}]: must be a section: a line [{section}], and its settings below it"
     if not rest:
         return f"settings: [{section}] {_cause(detail)}"
     return f"settings: [{section}] {rest[0]} = {_shown(detail['input'])}: {_demand(detail)}"
@@ -334,9 +349,8 @@ def _demand(detail: ErrorDetails) -> str:
     bounds = {type(m).__name__: m for m in field.metadata} if field is not None else {}
     if detail["type"] in {"greater_than_equal", "less_than_equal"} and {"Ge", "Le"} <= set(bounds):
         return f"must be between {bounds['Ge'].ge:g} and {bounds['Le'].le:g}"
-    wanted = {"string_type": "text in quotes", "int_type": "a whole number", "float_type": "a number"}
-    if detail["type"] in wanted:
-        return f"must be {wanted[detail['type']]}"
+    if detail["type"] in _WANTED:
+        return f"must be {_WANTED[detail['type']]}"
     return _cause(detail)
 
 

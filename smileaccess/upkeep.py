@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from smileaccess.errors import CameraError, RecordsError
+from smileaccess.errors import CameraError, KeysError, RecognizerError, RecordsError
 from smileaccess.events import Event, MembersChanged, Noted
 from smileaccess.membership import Refusal, load_roster
 from smileaccess.model import DoorEvent, uuid7
 
 if TYPE_CHECKING:
+    from smileaccess.model import Member
     from smileaccess.ports import Camera, Clock, Members, Recognizer
 
 LOOK_S = 0.4
@@ -50,20 +51,31 @@ class MembersWatch:
         self._clock = clock
         self._put = put
         self._revision: int | None = None
+        self._told: tuple[Member, ...] | None = None
+        self._in_use = False
         self._refused: frozenset[Refusal] = frozenset()
 
     def look(self) -> None:
-        """Take the list over where it has changed; RecordsError, and then the list in use stays."""
+        """Take the list over where it has changed; RecordsError, and then the list in use stays.
+
+        KeysError or RecognizerError where a face of the new list cannot be used: then the faces in use stay, while
+        what else the list says (who is disabled, who is gone) holds already.
+        """
         if self._members.revision() == self._revision:
             return
         roster = load_roster(self._members, self._public_key)
         for refusal in sorted(set(roster.refused) - self._refused, key=lambda refusal: refusal.member_id):
             self._alarm(refusal)
         self._refused = frozenset(roster.refused)
-        self._recognizer.use(roster.members)
-        self._put(MembersChanged(roster.members))
+        if roster.members != self._told:
+            self._told = roster.members
+            self._put(MembersChanged(roster.members))
+            self._in_use = False
+        if not self._in_use:
+            self._recognizer.use(roster.members)
+            self._in_use = True
+            log.info("members loaded", members=len(roster.members), refused=len(roster.refused))
         self._revision = roster.revision
-        log.info("members loaded", members=len(roster.members), refused=len(roster.refused))
 
     def _alarm(self, refusal: Refusal) -> None:
         log.error("a member was refused: not as the enroller signed it", member_id=refusal.member_id, why=refusal.why)
@@ -82,6 +94,8 @@ class Upkeep:
         clock: Clock,
         reload: Callable[[], None],
         on_crash: Callable[[], None],
+        *,
+        look_s: float = LOOK_S,
     ) -> None:
         """Take what to look after; `reload` is called on this thread, `on_crash` when something unforeseen happens."""
         self._watch = watch
@@ -89,11 +103,12 @@ class Upkeep:
         self._clock = clock
         self._reload = reload
         self._on_crash = on_crash
+        self._look_s = look_s
         self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
         self._retry_at: float | None = None
         self._retry_s = CAMERA_RETRY_S[0]
-        self._record_failed = False
+        self._list_failed = False
 
     def start(self) -> None:
         """Open the camera, then look after everything on the own thread."""
@@ -107,7 +122,7 @@ class Upkeep:
     def close(self) -> None:
         """End the thread."""
         self._tasks.put(None)
-        self._thread.join(LOOK_S * 5)
+        self._thread.join(self._look_s * 5)
 
     def _run(self) -> None:
         try:
@@ -115,12 +130,12 @@ class Upkeep:
                 pass
         # The thread's root: what nobody foresaw stops the process, and its supervisor starts it again.
         except Exception:
-            log.exception("the upkeep failed; the daemon stops")
             self._on_crash()
+            log.exception("the upkeep failed; the daemon stops")
 
     def _turn(self) -> bool:
         try:
-            task = self._tasks.get(timeout=LOOK_S)
+            task = self._tasks.get(timeout=self._look_s)
         except Empty:
             self._look_around()
             return True
@@ -131,11 +146,11 @@ class Upkeep:
     def _look_around(self) -> None:
         try:
             self._watch.look()
-            self._record_failed = False
-        except RecordsError as error:
-            if not self._record_failed:
-                log.error("the members' list cannot be read; the one in use stays", error=str(error))
-            self._record_failed = True
+            self._list_failed = False
+        except (RecordsError, KeysError, RecognizerError) as error:
+            if not self._list_failed:
+                log.error("the members' list cannot be used; the one in use stays", error=str(error))
+            self._list_failed = True
         if self._retry_at is not None and self._clock.monotonic() >= self._retry_at:
             self._open_camera()
 

@@ -38,6 +38,6 @@ class ThreadWorker:
                 job()
             # The thread's root: what nobody foresaw stops the process, and its supervisor starts it again.
             except Exception:
-                log.exception("a worker failed; the daemon stops", worker=self._thread.name)
                 self._on_crash()
+                log.exception("a worker failed; the daemon stops", worker=self._thread.name)
                 return

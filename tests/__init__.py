@@ -1,0 +1,1 @@
+"""The tests, a file a module, with hand-written fakes of every port."""

@@ -93,4 +93,5 @@ def test_the_revision_differs_after_each_change_and_else_stays(store: Store) -> 
     assert len(set(revisions)) == 4
     store.members.signed_members()
     store.members.floors()
+    store.records.add_event(event())
     assert store.members.revision() == revisions[-1]

@@ -47,12 +47,12 @@ def test_modes_do_not_depend_on_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         make_keys(tmp_path / "open")
-        os.umask(0o177)
-        make_keys(tmp_path / "open")
+        os.umask(0o077)
+        make_keys(tmp_path / "strict")
     finally:
         os.umask(before)
     assert mode(tmp_path / "open" / "chain") == 0o600
-    assert mode(tmp_path / "open" / "enroller.pub") == 0o644
+    assert mode(tmp_path / "strict" / "enroller.pub") == 0o644
 
 
 def test_make_keys_never_overwrites(directory: Path) -> None:

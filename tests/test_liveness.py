@@ -158,12 +158,25 @@ def test_a_frame_from_before_the_cue_is_no_answer() -> None:
     assert observe(cued(), RULES, SMILING, 1.1).stage is Stage.WATCHING
 
 
-@pytest.mark.parametrize(("now", "failure"), [(5.2, None), (5.3, Reason.NO_SMILE)])
+@pytest.mark.parametrize(("now", "failure"), [(5.19, None), (5.2, Reason.NO_SMILE)])
 def test_an_answer_that_comes_too_late(now: float, failure: Reason | None) -> None:
     """After the answer's time the challenge has failed for want of a smile."""
     late = observe(advance(cued(), RULES, now), RULES, SMILING, now)
 
     assert late.failure is failure
+
+
+@pytest.mark.parametrize("since", [0.0, 0.1, 1 / 3, 1e5 + 0.7])
+def test_at_its_deadline_time_moves_the_challenge(since: float) -> None:
+    """Whoever comes back at the next deadline itself finds something done, and does not come in vain for ever."""
+    watching = play(RULES, [(since, BETWEEN)])
+    held = play(RULES, [(since, NEUTRAL), (since, NEUTRAL)])
+    asked = advance(held, RULES, since + 2.0)
+
+    for challenge in (watching, held, asked):
+        deadline = next_deadline(challenge, RULES)
+        assert deadline is not None
+        assert advance(challenge, RULES, deadline).stage is not challenge.stage
 
 
 def test_a_late_frame_fails_without_the_clock() -> None:

@@ -176,8 +176,8 @@ def test_an_attempt_s_line():
     """Time, name, outcome and what was measured, without what was not."""
     line = attempt_line(GRANTED, "Ada")
     assert (line.at, line.who, line.granted, line.why) == ("08:30:05", "Ada", True, "granted")
-    assert line.numbers == "similarity 100, smile 96"
-    assert attempt_line(REFUSED, "nobody").numbers == "similarity 100"
+    assert line.numbers == "similarity 99.6, smile 96.2"
+    assert attempt_line(REFUSED, "nobody").numbers == "similarity 99.6"
     assert attempt_line(REFUSED, "nobody").why == "no_smile"
 
 

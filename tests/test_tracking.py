@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smileaccess.model import Box
-from smileaccess.vision.tracking import GAP_S, GROWTH, GROWTH_SLACK, SLACK, SPEED, Tracker, follows
+from smileaccess.vision.tracking import GROWTH, GROWTH_SLACK, MOST_S, SLACK, SPEED, STEP_S, Tracker, follows
 
 STEP = 0.1
 SPOTS = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
@@ -29,12 +29,27 @@ def test_two_faces_that_change_places_in_the_list_keep_their_ids() -> None:
     assert tracker.update([face(0.7), face(0.3)], STEP) == [2, 1]
 
 
-@pytest.mark.parametrize(("missed_s", "expected"), [(GAP_S - 0.01, 1), (GAP_S + 0.01, 2)])
+@pytest.mark.parametrize(("missed_s", "expected"), [(0.39, 1), (0.41, 2)])
 def test_a_face_may_be_missed_for_a_short_while(missed_s: float, expected: int) -> None:
     tracker = Tracker()
     tracker.update([face()], 0.0)
-    tracker.update([], missed_s / 2)
-    assert tracker.update([face()], missed_s) == [expected]
+    tracker.update([], STEP)
+    assert tracker.update([face()], STEP + missed_s) == [expected]
+
+
+@pytest.mark.parametrize(("apart_s", "expected"), [(STEP_S - 0.01, 1), (STEP_S + 0.01, 2)])
+def test_frames_may_be_far_apart_but_not_too_far(apart_s: float, expected: int) -> None:
+    tracker = Tracker()
+    tracker.update([face()], 0.0)
+    assert tracker.update([face()], apart_s) == [expected]
+
+
+def test_more_than_the_longest_time_allows_no_more_movement() -> None:
+    near, far = SLACK + SPEED * MOST_S - 0.4, SLACK + SPEED * MOST_S + 0.1
+    before, points = face(0.0, size=1.0)
+    spread = tuple((x, y + near) for x, y in points)
+    assert follows(before, points, before, spread, elapsed_s=10.0)
+    assert not follows(before, points, before, tuple((x, y + far) for x, y in points), elapsed_s=10.0)
 
 
 @pytest.mark.parametrize(("sizes", "expected"), [(SLACK + SPEED * STEP - 0.02, 1), (SLACK + SPEED * STEP + 0.02, 2)])
@@ -109,7 +124,7 @@ def test_whatever_comes_a_track_is_unbroken_and_no_id_returns(
         for id_, seen in zip(ids, faces, strict=True):
             if id_ in last:
                 before, where = last[id_]
-                assert at - before <= GAP_S
+                assert at - before <= STEP_S
                 assert follows(*where, *seen, elapsed_s=at - before)
             else:
                 assert id_ > max(last, default=0)

@@ -82,7 +82,7 @@ def cli() -> None:
       smileaccess --config smileaccess.toml run
 
     Every command has a --help with an example.
-    """  # noqa: D301 -- \\b is click's mark for lines to be kept
+    """
 
 
 add_common_options(cli)

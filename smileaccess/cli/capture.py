@@ -27,11 +27,14 @@ STEPS = (
 )
 """What the person is asked, and the head's yaw in degrees that fits it (a turn to one's own left is positive)."""
 
-PATIENCE = 25
-"""Frames after which any good picture will do for a step: people turn less, or more, than they are asked."""
+PERIOD_S = 0.2
+"""Pause between two frames while a person follows the steps, so that there is time to move."""
+
+PATIENCE = 20
+"""Frames (4 s and more) after which any good picture will do for a step: people turn less, or more, than asked."""
 
 MOST_FRAMES = 190
-"""Frames looked at for one person, a minute or less; the daemon gives at most 200 at a request."""
+"""Frames looked at for one person, about a minute; the daemon gives at most 200 at a request."""
 
 COUNTDOWN_S = 3
 
@@ -89,6 +92,7 @@ def collect(desk: Desk, frames: Iterable[Pixels]) -> list[Picture]:
         task = progress.add_task(_count_down(progress.console.is_terminal), total=len(STEPS))
         for _, pixels in zip(range(MOST_FRAMES), frames, strict=False):
             collector.offer(pixels)
+            Event().wait(PERIOD_S if progress.console.is_terminal else 0)
             progress.update(task, completed=len(collector.pictures), description=collector.prompt)
             if collector.done:
                 break

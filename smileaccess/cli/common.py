@@ -278,6 +278,11 @@ def number(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun, in the plural where there is not just one."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def on_terminal() -> bool:
     """Say whether a person sits at both ends."""
     return sys.stdin.isatty() and sys.stdout.isatty()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from smileaccess.cameras.reel import ReelCamera
     from smileaccess.demo.scenes import Scene
     from smileaccess.demo.show import Played, Stage
+    from smileaccess.enrollment import Desk, Picture
     from smileaccess.panels.terminal import TerminalPanel
     from smileaccess.ports import Clock, Vision
 
@@ -25,10 +26,11 @@ ALONE_UNLOCK_S, KIOSK_UNLOCK_S = 1.0, 3.0
 
 @click.command(short_help="Show the whole door on this terminal, with nothing else.")
 @click.option("--reel", is_flag=True, help="Use the reel of photographs, also where there is a webcam.")
+@click.option("--webcam", metavar="DEVICE", help="Use this camera (a device file or a stream), not the first found.")
 @click.option("--alone", is_flag=True, help="Play the eight scenes by itself, also on a terminal.")
 @click.option("--state", type=click.Path(path_type=Path), metavar="DIR", help="Where to keep the demonstration.")
 @click.option("--picture", type=click.Path(path_type=Path), metavar="FILE", help="Also draw the kiosk into an SVG.")
-def demo(reel: bool, alone: bool, state: Path | None, picture: Path | None) -> int:
+def demo(reel: bool, webcam: str | None, alone: bool, state: Path | None, picture: Path | None) -> int:
     """Show the whole door on this terminal: no Pi, no account, no server.
 
     With a webcam it enrolls whoever sits in front of it and lets them in on a smile; without one it plays a reel made
@@ -45,7 +47,7 @@ def demo(reel: bool, alone: bool, state: Path | None, picture: Path | None) -> i
 
     clock = SystemClock()
     alone = alone or picture is not None or not on_terminal()
-    webcam = None if alone or reel else _webcam(clock)
+    webcam = None if alone or reel else webcam or _webcam(clock)
     unlock_s = ALONE_UNLOCK_S if alone else KIOSK_UNLOCK_S
     stage = show.set_up(state or show.state_folder(), unlock_s=unlock_s, webcam=webcam)
     say(f"database: {stage.settings.records.database}")
@@ -75,7 +77,27 @@ def _log_to(stage: Stage) -> None:
 
 
 def _person_at_the_webcam(stage: Stage, eyes: Vision, clock: Clock) -> bool:
-    return False
+    """Enroll whoever sits before the webcam, if they agree; say whether somebody was enrolled."""
+    from smileaccess.cli import capture  # noqa: PLC0415
+    from smileaccess.demo import show  # noqa: PLC0415
+    from smileaccess.errors import CameraError, EnrollmentRefused  # noqa: PLC0415
+
+    say("There is a webcam. It can enroll you, and let you in on a smile.")
+    say("No picture is kept; your face only as encrypted numbers, in the folder above.")
+    if not click.confirm("Do you agree?", default=True):
+        return False
+
+    def take(desk: Desk) -> list[Picture]:
+        with capture.frames_of(stage.settings, clock, "demonstration") as frames:
+            return capture.collect(desk, frames)
+
+    try:
+        report = show.enroll_member(stage, eyes, clock, "You", take)
+    except (CameraError, EnrollmentRefused) as error:
+        say(str(error))
+        return False
+    say(f"enrolled: {report.member.name} ({report.member.id})")
+    return True
 
 
 def _member_of_the_reel(stage: Stage, eyes: Vision, clock: Clock) -> list[Scene]:
@@ -84,7 +106,7 @@ def _member_of_the_reel(stage: Stage, eyes: Vision, clock: Clock) -> list[Scene]
     from smileaccess.vision.pictures import load_picture  # noqa: PLC0415
 
     photograph = Picture(scenes.MEMBER_PHOTOGRAPH.name, load_picture(scenes.MEMBER_PHOTOGRAPH))
-    report = show.enroll_member(stage, eyes, clock, scenes.MEMBER_NAME, [photograph])
+    report = show.enroll_member(stage, eyes, clock, scenes.MEMBER_NAME, lambda _desk: [photograph])
     say(f"enrolled: {report.member.name} ({report.member.id}) from {photograph.label}")
     return scenes.build_scenes(eyes)
 
@@ -152,6 +174,7 @@ def _kiosk(stage: Stage, clock: Clock, webcam: str | None) -> int:
 
     eyes = wiring.make_eyes(stage.settings)
     if webcam is not None and _person_at_the_webcam(stage, eyes, clock):
+        eyes.close()
         _log_to(stage)
         panel = _panel(stage, clock, None)
         return show.show(stage, wiring.make_camera(stage.settings, clock), panel, panel.show_attempt)

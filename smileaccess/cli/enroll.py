@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from smileaccess.cli.common import (
     Variadic,
     caller,
     console,
+    counted,
     emit,
     json_option,
     moment_option,
@@ -54,7 +56,11 @@ def enroll(
     camera: bool,
     consented: bool,
     as_json: bool,
-    **told: Any,
+    to: str | None,
+    allow_duplicate: bool,
+    valid_from: datetime | None,
+    valid_until: datetime | None,
+    why: str,
 ) -> None:
     """Enroll NAME from photographs, or add photographs to the member of that name.
 
@@ -67,10 +73,17 @@ def enroll(
       smileaccess enroll "Ada Lovelace" --photo ada1.jpg ada2.jpg ada3.jpg
       smileaccess enroll "Ada Lovelace" --camera
       smileaccess enroll "Guest" --photo g.jpg --consent --valid-until 2026-12-24
-    """  # noqa: D301 -- \\b is click's mark for lines to be kept
+    """
     if camera == bool(photos):
         raise click.UsageError("give --photo FILE... or --camera")
-    _enroll(app, name, photos if photos else None, given=consented, as_json=as_json, told=told)
+    told = {
+        "to": to,
+        "allow_duplicate": allow_duplicate,
+        "valid_from": valid_from,
+        "valid_until": valid_until,
+        "why": why,
+    }
+    _enroll(app, name, photos or None, given=consented, as_json=as_json, told=told)
 
 
 def _enroll(
@@ -138,7 +151,7 @@ def _work(desk: Desk, pictures: Sequence[Picture], bad: Sequence[Verdict], reque
 def _conclude(report: Report) -> None:
     member = report.member
     done = "enrolled" if report.new else "added to"
-    say(f"{done} {member.name} as {member.id}: {len(member.templates)} pictures, version {member.version}")
+    say(f"{done} {member.name} as {member.id}: {counted(len(member.templates), 'picture')}, version {member.version}")
     for warning in report.warnings:
         warn(warning)
 

@@ -12,7 +12,6 @@ import click
 
 from smileaccess.cli.common import App, caller, console, emit, json_option, pass_app, row, say, table, why_option
 from smileaccess.cli.enroll import load_pictures, said
-from smileaccess.cli.members import members
 from smileaccess.errors import EnrollmentRefused, SmileAccessError
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class Result:
     member_id: str | None = None
 
 
-@members.command("import")
+@click.command("import")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--consent", "consented", is_flag=True, help="Everybody in it has read the text and agrees.")
 @click.option("--add", is_flag=True, help="Add pictures to those who are enrolled, instead of skipping them.")

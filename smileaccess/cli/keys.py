@@ -18,7 +18,7 @@ def keys() -> None:
     Four keys: `enroller` signs members, `enroller.pub` checks that at the door,
     `templates` encrypts faces, `chain` links this door's record. Keep a copy of
     all of them: without `templates` everybody has to be enrolled anew.
-    """  # noqa: D301 -- \\b is click's mark for lines to be kept
+    """
 
 
 @keys.command()

@@ -14,6 +14,7 @@ from smileaccess.cli.common import (
     App,
     caller,
     console,
+    counted,
     emit,
     json_option,
     local,
@@ -27,6 +28,7 @@ from smileaccess.cli.common import (
     warn,
     why_option,
 )
+from smileaccess.cli.importing import import_
 from smileaccess.errors import MemberNotFound, SmileAccessError
 
 if TYPE_CHECKING:
@@ -42,6 +44,9 @@ def members() -> None:
 
     A MEMBER is named by id, by the beginning of an id, or by the whole name.
     """
+
+
+members.add_command(import_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,9 +271,9 @@ def _print_receipt(receipt: Receipt) -> None:
     agreed = f"consent of {local(consent.given_at)}" if consent else "no consent was on file"
     say(f"Receipt for {receipt.name or receipt.member_id}")
     say(f"  forgotten  {local(receipt.forgotten_at)} by {receipt.who}")
-    say(f"  erased     the name, {receipt.templates} face templates, {agreed}")
+    say(f"  erased     the name, {counted(receipt.templates, 'face template')}, {agreed}")
     say(f"  kept       the random id {receipt.member_id}, which now means nobody, on")
-    say(f"             {receipt.attempts} attempts and {receipt.events} door events")
+    say(f"             {counted(receipt.attempts, 'attempt')} and {counted(receipt.events, 'door event')}")
     say(f"  on record  event {receipt.event_id}")
     say("  not here   backups and exports that were made before: erase those yourself")
 

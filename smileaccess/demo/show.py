@@ -19,7 +19,7 @@ from smileaccess import settings as configuration
 from smileaccess import wiring
 from smileaccess.cameras.reel import ReelCamera
 from smileaccess.daemon import Daemon
-from smileaccess.enrollment import Picture, Report, Request, enroll
+from smileaccess.enrollment import Desk, Picture, Report, Request, enroll
 from smileaccess.errors import SmileAccessError
 from smileaccess.keys import ALL_KEYS, KeyRing, make_keys
 from smileaccess.model import Attempt, Consent, DoorInput, Outcome, Signal
@@ -107,14 +107,14 @@ def set_up(parent: Path, *, unlock_s: float, webcam: str | None) -> Stage:
     return Stage(folder, settings_file, settings, wiring.load_keys(settings, ALL_KEYS))
 
 
-def enroll_member(stage: Stage, eyes: Vision, clock: Clock, name: str, pictures: list[Picture]) -> Report:
-    """Enroll a person from pictures, by the use case that `smileaccess enroll` runs."""
+def enroll_member(stage: Stage, eyes: Vision, clock: Clock, name: str, take: Callable[[Desk], list[Picture]]) -> Report:
+    """Enroll a person, by the use case that `smileaccess enroll` runs, from the pictures that `take` returns."""
     spool = wiring.open_spool(stage.settings, stage.keys)
     try:
         registry = wiring.make_registry(stage.settings, stage.keys, spool, clock, "demo")
         desk = wiring.make_desk(stage.settings, stage.keys, registry, eyes)
         consent = Consent(clock.now(), stage.settings.enrollment.consent_text)
-        return enroll(desk, pictures, Request(name, consent, why="demonstration"))
+        return enroll(desk, take(desk), Request(name, consent, why="demonstration"))
     finally:
         spool.close()
 

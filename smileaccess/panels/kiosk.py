@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -69,7 +70,7 @@ def attempt_line(attempt: Attempt, who: str) -> AttemptLine:
         who=who,
         granted=attempt.outcome is Outcome.GRANTED,
         why=attempt.reason.value if attempt.reason else "granted",
-        numbers=", ".join(f"{name} {value:.0f}" for name, value in scores if value is not None),
+        numbers=", ".join(f"{name} {value:.1f}" for name, value in scores if value is not None),
     )
 
 
@@ -88,6 +89,10 @@ def draw(view: KioskView) -> RenderableType:
     return layout
 
 
+_ELSEWHERE = re.compile(r"<!--.*?-->|@font-face \{.*?\}\s*", re.DOTALL)
+"""What rich puts into a picture to have its font fetched from elsewhere; the viewer's own one does."""
+
+
 def kiosk_svg(view: KioskView) -> str:
     """Return the picture as SVG, 80 by 24; the same view gives the same text."""
     console = Console(
@@ -101,7 +106,7 @@ def kiosk_svg(view: KioskView) -> str:
         _environ={},
     )
     console.print(draw(view), height=HEIGHT)
-    return console.export_svg(title="smileaccess", unique_id="smileaccess")
+    return _ELSEWHERE.sub("", console.export_svg(title="smileaccess", unique_id="smileaccess"))
 
 
 def _hardware(view: KioskView) -> Panel:

@@ -26,6 +26,14 @@ def stored(db: Database) -> list[SignedMember]:
     return [SignedMember(**row, sealed=sealed.get(row["id"], {})) for row in members]
 
 
+def changes(db: Database) -> int:
+    """Return how often the list was changed, as the file's own triggers count; RecordsFailed where that is gone."""
+    number = db.one("SELECT max(number) FROM member_changes")
+    if number is None:
+        raise RecordsFailed(f"records: {db.path}: the count of the members' changes was removed: restore a backup")
+    return int(number)
+
+
 def floors(db: Database, state: State) -> dict[str, int]:
     """Return the highest version held of each member; RecordsFailed where they are not what was sealed."""
     found = {row["member_id"]: row["version"] for row in db.all("SELECT member_id, version FROM member_floors")}

@@ -41,7 +41,6 @@ class Spool:
     def __init__(self, database: Database, now: Callable[[], datetime] = _utc_now) -> None:
         self._db = database
         self._now = now
-        self._changes = 0
 
     @classmethod
     def create(cls, path: Path, door: str, chain_key: bytes, *, now: Callable[[], datetime] = _utc_now) -> Spool:
@@ -179,11 +178,8 @@ class Spool:
         return count
 
     def revision(self) -> int:
-        """Return a number that differs after any change by any process; compare those of one instance only.
-
-        From SQLite's data_version, which counts the commits of others, and our own changes of members.
-        """
-        return int(self._db.one("PRAGMA data_version")) << 32 | self._changes
+        """Return a number that differs after any change of the members' list by any program; attempts leave it."""
+        return memberlist.changes(self._db)
 
     def signed_members(self) -> list[SignedMember]:
         """Return every stored member as stored, in one snapshot: nothing is verified here."""
@@ -197,7 +193,6 @@ class Spool:
         """
         with self._db.writing() as state:
             self._add(memberlist.put(self._db, state, member), event)
-        self._changes += 1
         self._db.all("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def floors(self) -> dict[str, int]:

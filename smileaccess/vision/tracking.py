@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 from smileaccess.model import Box
@@ -16,8 +16,12 @@ from smileaccess.model import Box
 Points = Sequence[tuple[float, float]]
 
 GAP_S = 0.4
-"""A face that the detector misses for no longer than this keeps its track (a blink of the detector, not a change
-of persons: that takes longer, or shows as a jump)."""
+"""A face that the detector misses, from the first frame without it on, for no longer than this keeps its track (a blink
+of the detector, not a change of persons: that takes longer, or shows as a jump)."""
+
+STEP_S = 1.0
+"""A face that was last seen longer ago than this has no track any more, however few frames there were in between: on a
+small machine under load the eyes may see three frames a second."""
 
 OVERLAP = 0.1
 """The least intersection over union of the two boxes."""
@@ -25,6 +29,9 @@ OVERLAP = 0.1
 SPEED = 4.0
 """The most that a face moves, in its own sizes a second: about 0.6 m/s for a face 0.15 m wide, a quick turn of the
 head of somebody who stands before a door."""
+
+MOST_S = 0.25
+"""The longest time, in seconds, that a movement at SPEED and GROWTH is allowed for."""
 
 SLACK = 0.12
 """What the detector may wander from frame to frame while the face stands still, in sizes of the face."""
@@ -42,6 +49,7 @@ class _Track:
     box: Box
     points: tuple[tuple[float, float], ...]
     seen_at: float
+    missed_at: float | None = None
 
 
 class Tracker:
@@ -62,11 +70,11 @@ class Tracker:
         if at <= self._last:
             self.reset()
         self._last = at
-        self._tracks = [track for track in self._tracks if at - track.seen_at <= GAP_S]
+        self._tracks = [track for track in self._tracks if _alive(track, at)]
         known = self._pair(faces, at)
         ids = [known[place] if place in known else next(self._ids) for place in range(len(faces))]
         seen = [_Track(id_, box, tuple(points), at) for id_, (box, points) in zip(ids, faces, strict=True)]
-        self._tracks = seen + [track for track in self._tracks if track.id not in ids]
+        self._tracks = seen + [_missed(track, at) for track in self._tracks if track.id not in ids]
         return ids
 
     def reset(self) -> None:
@@ -88,12 +96,23 @@ class Tracker:
         return known
 
 
+def _alive(track: _Track, at: float) -> bool:
+    missed_s = 0.0 if track.missed_at is None else at - track.missed_at
+    return missed_s <= GAP_S and at - track.seen_at <= STEP_S
+
+
+def _missed(track: _Track, at: float) -> _Track:
+    return track if track.missed_at is not None else replace(track, missed_at=at)
+
+
 def follows(before: Box, points_before: Points, box: Box, points: Points, elapsed_s: float) -> bool:
     """Say whether one face can have gone from one place to the other in the time.
 
     The boxes overlap, neither middle nor landmarks moved farther than SLACK + SPEED x time (in sizes of the face),
-    and the size changed by no more than GROWTH_SLACK + GROWTH x time.
+    and the size changed by no more than GROWTH_SLACK + GROWTH x time; a time beyond MOST_S allows no more than that,
+    since who stands before a door does not go on moving at the most.
     """
+    elapsed_s = min(elapsed_s, MOST_S)
     if min(before.width, before.height, box.width, box.height) <= 0 or before.overlap(box) < OVERLAP:
         return False
     if _growth(before, box) > GROWTH_SLACK + GROWTH * elapsed_s:

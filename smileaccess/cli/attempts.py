@@ -1,0 +1,270 @@
+"""`smileaccess attempts`: reads, explains, checks, exports and prunes the record; it never alters an attempt."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smileaccess.cli.common import (
+    App,
+    caller,
+    counted,
+    emit,
+    json_option,
+    moment_option,
+    need_yes,
+    pass_app,
+    say,
+    why_option,
+)
+from smileaccess.cli.members import id_of, names
+from smileaccess.cli.trial import try_
+from smileaccess.errors import ChainBroken, SmileAccessError
+from smileaccess.model import ChainHead, DoorEvent, Outcome, Reason, uuid7
+
+if TYPE_CHECKING:
+    from smileaccess.model import Attempt
+    from smileaccess.records.spool import Spool
+
+POLL_S = 0.5
+"""How often `tail` looks: soon enough for somebody who watches the door."""
+
+
+@click.group()
+def attempts() -> None:
+    """Read, explain, check, export and try attempts."""
+
+
+attempts.add_command(try_)
+
+
+def filters(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that choose attempts, gathered in its argument `chosen`."""
+
+    @wraps(command)
+    def gathered(*args: Any, **options: Any) -> Any:
+        chosen = {name: options.pop(name) for name in ("since", "until", "outcome", "reason", "member")}
+        return command(*args, chosen=chosen, **options)
+
+    decorated: Callable[..., Any] = gathered
+    for option in (
+        click.option("--member", metavar="MEMBER", help="Of this member: id, its beginning, or name."),
+        click.option("--reason", type=click.Choice([each.value for each in Reason]), metavar="REASON", help=_REASONS),
+        click.option("--outcome", type=click.Choice([each.value for each in Outcome]), help="With this outcome."),
+        moment_option("--until", help="Before this time."),
+        moment_option("--since", help="From this time on: 2026-01-31, 2026-01-31T18:30, or 2h, 7d ago."),
+    ):
+        decorated = option(decorated)
+    return decorated
+
+
+_REASONS = "Denied for this reason, such as no_smile or not_recognized."
+
+
+def limit_option(default: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the decorator for --limit, 0 for no limit."""
+    told = f"At most so many, the newest; 0 for all (default {default})."
+    return click.option("--limit", type=click.IntRange(min=0), default=default, help=told)
+
+
+@contextlib.contextmanager
+def record(app: App) -> Iterator[Spool]:
+    """Open the door's record; KeysError, RecordsUnavailable, RecordsFailed."""
+    from smileaccess.keys import KeyKind  # noqa: PLC0415
+
+    with app.spool(app.keys(KeyKind.CHAIN)) as spool:
+        yield spool
+
+
+def select(spool: Spool, chosen: dict[str, Any], known: dict[str, str], limit: int) -> Iterator[Attempt]:
+    """Yield the attempts that the filters choose, newest first."""
+    member = chosen["member"]
+    return spool.attempts(
+        since=chosen["since"],
+        until=chosen["until"],
+        outcome=chosen["outcome"],
+        reason=chosen["reason"],
+        member_id=None if member is None else id_of(known, member),
+        limit=limit or None,
+    )
+
+
+@attempts.command("list")
+@filters
+@limit_option(50)
+@json_option
+@pass_app
+def list_(app: App, chosen: dict[str, Any], limit: int, as_json: bool) -> None:
+    """List attempts, newest first.
+
+    Example:    smileaccess attempts list --since 7d --reason not_recognized
+    """
+    from smileaccess.cli.showing import print_attempts  # noqa: PLC0415 -- rich
+    from smileaccess.records.plain import attempt_to_plain  # noqa: PLC0415
+
+    with record(app) as spool:
+        known = names(app, spool)
+        found = list(select(spool, chosen, known, limit))
+    if as_json:
+        emit([attempt_to_plain(each) for each in found])
+    else:
+        print_attempts(found, known)
+
+
+@attempts.command()
+@click.argument("attempt")
+@json_option
+@pass_app
+def show(app: App, attempt: str, as_json: bool) -> None:
+    """Tell step by step how one ATTEMPT (its id, or the beginning) went, why, and what to do.
+
+    Example:    smileaccess attempts show 019ac3f2-11d0
+    """
+    from smileaccess.cli.showing import print_story  # noqa: PLC0415 -- rich
+    from smileaccess.records.plain import attempt_to_plain  # noqa: PLC0415
+
+    with record(app) as spool:
+        found = spool.attempt(attempt)
+        known = names(app, spool)
+    if as_json:
+        emit(attempt_to_plain(found))
+    else:
+        print_story(found, known)
+
+
+@attempts.command()
+@limit_option(10)
+@json_option
+@pass_app
+def tail(app: App, limit: int, as_json: bool) -> None:
+    """Show the latest attempts and each new one as it ends, until Ctrl-C.
+
+    Example:    smileaccess attempts tail
+    """
+    from threading import Event  # noqa: PLC0415
+
+    from smileaccess.cli.showing import print_line  # noqa: PLC0415 -- rich
+
+    with record(app) as spool:
+        known = names(app, spool)
+        for each in follow(spool, limit, lambda: not Event().wait(POLL_S)):
+            print_line(each, known, as_json=as_json)
+
+
+def follow(spool: Spool, first: int, again: Callable[[], bool]) -> Iterator[Attempt]:
+    """Yield the last `first` ended attempts, then each one as it ends, in order.
+
+    `again` waits and says whether to go on. What is read each time begins with the oldest attempt that was open, so
+    that none is missed.
+    """
+    since: datetime | None = None
+    seen: set[str] = set()
+    limit: int | None = max(first, 1)
+    while True:
+        found = list(spool.attempts(since=since, limit=limit))
+        fresh = [each for each in reversed(found) if each.closed_at is not None and each.id not in seen]
+        yield from fresh if first or limit is None else []
+        seen = {each.id for each in found if each.closed_at is not None}
+        still_open = [each.opened_at for each in found if each.closed_at is None]
+        since = min(still_open, default=found[0].opened_at if found else since)
+        limit = None if found else limit
+        if not again():
+            return
+
+
+@attempts.command()
+@filters
+@limit_option(0)
+@click.option("--format", "kind", type=click.Choice(["csv", "jsonl"]), required=True, help="Of the file.")
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="A new file; else to standard output.")
+@pass_app
+def export(app: App, chosen: dict[str, Any], limit: int, kind: str, output: Path | None) -> None:
+    """Write attempts as CSV or as JSON lines, newest first; ids, never names.
+
+    Example:    smileaccess attempts export --format csv --since 30d --output march.csv
+    """
+    from smileaccess.cli import exporting  # noqa: PLC0415
+
+    with record(app) as spool:
+        known = names(app, spool) if chosen["member"] else {}
+        count = exporting.write(select(spool, chosen, known, limit), kind, output)
+    if output is not None:
+        say(f"wrote {counted(count, 'attempt')} to {output}")
+
+
+@attempts.command()
+@click.option("--head", metavar="SEQ:HASH", help="A head that was noted before, which the record must hold.")
+@json_option
+@pass_app
+def verify(app: App, head: str | None, as_json: bool) -> None:
+    """Check that no row was altered, inserted, removed or cut off; exits with 1 at the first bad one.
+
+    Note the head that it prints somewhere else: given with --head later, it
+    shows that the whole record was not put back to an older copy.
+
+    Example:    smileaccess attempts verify --head 1204:9f1c...
+    """
+    given = _head(head)
+    try:
+        with record(app) as spool:
+            now = spool.head()
+            count = spool.verify(given)
+    except ChainBroken as error:
+        if as_json:
+            emit({"ok": False, "sequence": error.sequence, "error": str(error)})
+        raise
+    if as_json:
+        emit({"ok": True, "links": count, "head": str(now)})
+    else:
+        say(f"ok: {counted(count, 'link')}, head {now}")
+
+
+def _head(text: str | None) -> ChainHead | None:
+    if text is None:
+        return None
+    sequence, _, digest = text.partition(":")
+    if not sequence.isdecimal() or len(digest) != 64 or not set(digest.lower()) <= set("0123456789abcdef"):
+        raise click.BadParameter("must be SEQ:HASH as `verify` prints it: a number, a colon, 64 hex digits", None, None)
+    return ChainHead(int(sequence), digest.lower())
+
+
+@attempts.command()
+@moment_option("--before", help="What is older than this time.")
+@click.option("--older-than", type=click.IntRange(min=1), metavar="DAYS", help="What is older than so many days.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@why_option
+@json_option
+@pass_app
+def prune(app: App, before: datetime | None, older_than: int | None, yes: bool, why: str, as_json: bool) -> None:
+    """Delete the oldest part of the record for good, and leave a checkpoint so that the rest still verifies.
+
+    Example:    smileaccess attempts prune --older-than 90 --why "kept for 90 days"
+    """
+    from smileaccess.clock import SystemClock  # noqa: PLC0415
+
+    if (before is None) == (older_than is None):
+        raise click.UsageError("give --before TIME or --older-than DAYS")
+    now = SystemClock().now()
+    limit = before if before is not None else _days_before(now, older_than or 0)
+    need_yes(f"Delete all that is older than {limit.astimezone():%Y-%m-%d %H:%M} for good?", yes=yes)
+    with record(app) as spool:
+        asked = {"before": limit.isoformat()}
+        spool.add_event(DoorEvent(uuid7(), app.settings().door.name, now, "records_prune_asked", caller(), why, asked))
+        count = spool.prune(limit)
+    if as_json:
+        emit({"deleted": count, "before": limit.isoformat()})
+    else:
+        say(f"deleted {counted(count, 'row')}; the rest verifies from its checkpoint on")
+
+
+def _days_before(now: datetime, days: int) -> datetime:
+    try:
+        return now - timedelta(days=days)
+    except OverflowError as error:
+        raise SmileAccessError(f"--older-than {days}: longer ago than the calendar goes") from error

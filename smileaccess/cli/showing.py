@@ -1,0 +1,133 @@
+"""Shows attempts to people: as a table, as a line, and as a story; it only reads what is on record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smileaccess.cli.common import console, local, number, row, say, table
+from smileaccess.model import Outcome, Trigger
+from smileaccess.records.plain import attempt_to_plain
+from smileaccess.signals import HINTS
+
+if TYPE_CHECKING:
+    from smileaccess.model import Attempt
+
+SHORT_ID = 13
+"""Characters of an attempt's id that hold its millisecond: enough to tell attempts of one door apart."""
+
+_TRIGGERS = {
+    Trigger.BUTTON: "the entry button",
+    Trigger.APPROACH: "the approach sensor",
+    Trigger.OPERATOR: "an operator",
+    Trigger.TRIAL: "a trial on pictures",
+}
+
+_STAGES = {
+    "first_face": "a clear face",
+    "neutral": "a calm face",
+    "identified": "recognized",
+    "cued": "asked to smile",
+    "smiled": "smiled",
+}
+"""What a stage is for people; a stage that is not here is shown by its name."""
+
+
+def result(attempt: Attempt) -> str:
+    """Return how it ended, in a word."""
+    if attempt.outcome is None:
+        return "open"
+    return attempt.outcome.value if attempt.reason is None else attempt.reason.value
+
+
+def print_attempts(attempts: Sequence[Attempt], names: Mapping[str, str]) -> None:
+    """Print a table of attempts."""
+    if not attempts:
+        say("no attempts")
+        return
+    made = table("when", "result", "member", "similar", "smile", "id", right=("similar", "smile"))
+    for each in attempts:
+        who = _name(each.member_id, names)
+        similarity = number(each.similarity)
+        row(made, local(each.opened_at), result(each), who, similarity, number(each.smile, 0), each.id[:SHORT_ID])
+    console().print(made)
+
+
+def print_line(attempt: Attempt, names: Mapping[str, str], *, as_json: bool) -> None:
+    """Print one attempt as a line, at once."""
+    if as_json:
+        click.echo(json.dumps(attempt_to_plain(attempt)))
+        return
+    similarity, smile = number(attempt.similarity), number(attempt.smile, 0)
+    who = _name(attempt.member_id, names)
+    measured = f"similarity {similarity:>5}  smile {smile:>3}"
+    say(f"{local(attempt.opened_at)}  {result(attempt):<21}  {measured}  {attempt.id[:SHORT_ID]}  {who}")
+
+
+def print_story(attempt: Attempt, names: Mapping[str, str]) -> None:
+    """Print step by step how an attempt went, why it ended so, and what to do."""
+    say(f"Attempt {attempt.id} at the door {attempt.door}")
+    say(f"  {local(attempt.opened_at)}  opened by {_TRIGGERS[attempt.trigger]}")
+    for name, at_ms in sorted(attempt.stages_ms.items(), key=lambda stage: stage[1]):
+        say(f"  {at_ms / 1000:>17.2f} s  {_STAGES.get(name, name.replace('_', ' '))}")
+    if attempt.closed_at is not None:
+        say(f"  {local(attempt.closed_at)}  closed")
+    say()
+    _print_decision(attempt, names)
+    _print_evidence(attempt, names)
+
+
+def _print_decision(attempt: Attempt, names: Mapping[str, str]) -> None:
+    if attempt.outcome is None:
+        say("Open: it is under way, or the program ended before it did.")
+    elif attempt.outcome is Outcome.GRANTED:
+        say(f"Granted to {_name(attempt.member_id, names)} ({attempt.member_id}).")
+    else:
+        say(f"Denied: {result(attempt)}.")
+    if attempt.reason is not None:
+        say(f"  {HINTS[attempt.reason]}")
+    if attempt.outcome is not Outcome.GRANTED and attempt.member_id:
+        say(f"  It concerns {_name(attempt.member_id, names)} ({attempt.member_id}).")
+    if cause := attempt.detail.get("cause"):
+        say(f"  Cause: {cause}")
+    say()
+
+
+def _print_evidence(attempt: Attempt, names: Mapping[str, str]) -> None:
+    frames = attempt.detail.get("frames", {})
+    if frames:
+        told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in frames.items())
+        say(f"Frames     {sum(frames.values())}: {told}")
+    say(f"Liveness   {_liveness(attempt)}")
+    emotion = attempt.emotion.value if attempt.emotion else "-"
+    say(f"Measured   similarity {number(attempt.similarity)}, smile {number(attempt.smile, 0)}, emotion {emotion}")
+    say(f"Recognizer {attempt.recognizer or '-'} {attempt.model or ''}, {attempt.calls} billed calls")
+    _print_examinations(attempt.detail.get("examinations", ()), names)
+
+
+def _liveness(attempt: Attempt) -> str:
+    stage = attempt.detail.get("challenge")
+    return f"{attempt.liveness or '-'}" + (f", the challenge ended as {stage}" if stage else "")
+
+
+def _print_examinations(examinations: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> None:
+    if not examinations:
+        return
+    say()
+    made = table(
+        "frame", "asked for", "candidates", "smile", "ms", right=("frame", "smile", "ms"), fold=("candidates",)
+    )
+    for each in examinations:
+        told = [f"{_name(c['member'], names)} {c['similarity']:.1f}" for c in each["candidates"]] or ["nobody"]
+        row(made, str(each["frame"]), each["purpose"], ", ".join(told), number(each["smile"], 0), number(each["ms"], 0))
+    console().print(made)
+
+
+def _name(member_id: str | None, names: Mapping[str, str]) -> str:
+    """Return who it was, as far as is known here; the id for one who was forgotten or is enrolled elsewhere."""
+    if member_id is None:
+        return "-"
+    return names.get(member_id) or member_id

@@ -1,0 +1,210 @@
+"""The command line as a whole: exit codes, errors without tracebacks, and what it loads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from smileaccess import __version__
+from smileaccess.cli import COMMANDS, cli
+from smileaccess.cli.common import local, moment_of, plain, spread
+from smileaccess.settings import SHIPPED, as_toml, load
+from tests.house import House, run
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+class TestWhole:
+    def test_the_version_is_the_packages(self) -> None:
+        assert (run("--version").code, run("--version").out) == (0, f"smileaccess {__version__}\n")
+
+    @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["members", "--help"], ["attempts", "--help"]])
+    def test_help_loads_neither_eyes_nor_record(self, arguments: list[str]) -> None:
+        code = (
+            "import sys\nfrom smileaccess.cli import main\ntry:\n    main(sys.argv[1:])\nfinally:\n"
+            "    heavy = {'cv2', 'numpy', 'sqlite3', 'PIL', 'pydantic', 'rich'}\n"
+            "    print(sorted(heavy & set(sys.modules)))"
+        )
+        done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+        assert done.stdout.endswith("[]\n")
+
+    def test_it_runs_as_a_module(self) -> None:
+        done = subprocess.run([sys.executable, "-m", "smileaccess", "--version"], capture_output=True, check=True)
+        assert done.stdout.decode() == f"smileaccess {__version__}\n"
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_each_command_teaches_with_an_example(self, name: str) -> None:
+        command = cli.get_command(None, name)  # type: ignore[arg-type]
+        leaves = getattr(command, "commands", {name: command}).values()
+        assert [leaf.name for leaf in leaves if "xample" not in (leaf.help or "")] == []
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_help_fits_80_columns(self, name: str) -> None:
+        shown = run(name, "--help")
+        assert shown.code == 0
+        assert [line for line in shown.out.splitlines() if len(line) > 80] == []
+
+    def test_an_unknown_command_is_wrong_usage(self) -> None:
+        result = run("opne")
+        assert result.code == 2
+        assert "opne" in result.err
+
+    def test_a_pipe_that_closes_is_no_error_to_talk_about(self) -> None:
+        reading = f"{sys.executable} -m smileaccess config example | true"
+        done = subprocess.run(["sh", "-c", reading], capture_output=True, check=False)
+        assert done.stderr == b""
+
+
+class TestErrors:
+    def test_missing_settings_are_code_2_and_one_line(self, tmp_path: Path) -> None:
+        result = run("--config", tmp_path / "none.toml", "config", "check")
+        assert result.code == 2
+        assert result.err.startswith(f"smileaccess: settings: {tmp_path}/none.toml: No such file")
+        assert result.err.count("\n") == 1
+
+    def test_every_problem_of_the_settings_has_its_line(self, tmp_path: Path) -> None:
+        bad = tmp_path / "bad.toml"
+        bad.write_text("[door]\nunlock_s = 0\nnmae = 'x'\n")
+        lines = run("--config", bad, "config", "check").err.splitlines()
+        assert len(lines) == 2
+        assert all(line.startswith("smileaccess: settings: [door]") for line in lines)
+
+    @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[door", b"\x00" * 100, b"a" * 2_000_000])
+    def test_broken_settings_are_code_2_without_a_traceback(self, tmp_path: Path, content: bytes) -> None:
+        bad = tmp_path / "bad.toml"
+        bad.write_bytes(content)
+        result = run("--config", bad, "config", "check")
+        assert (result.code, "Traceback" in result.err) == (0 if content == b"" else 2, False)
+
+    def test_the_environment_names_the_settings(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SMILEACCESS_CONFIG", str(house.config))
+        assert run("config", "check").out == f"ok: {house.config}\n"
+
+    def test_config_and_debug_may_stand_after_the_command(self, house: House) -> None:
+        assert run("config", "check", "--config", house.config, "--debug").code == 0
+        assert run("config", "--config", house.config, "check").code == 0
+
+    def test_debug_shows_the_traceback(self, tmp_path: Path) -> None:
+        assert "Traceback" in run("--debug", "--config", tmp_path / "none", "config", "check").err
+
+    def test_a_missing_key_is_code_1_and_tells_the_fix(self, house: House) -> None:
+        (house.keys / "chain").unlink()
+        result = house.run("attempts", "list")
+        assert result.code == 1
+        assert "keys make" in result.err
+
+    @pytest.mark.parametrize("content", [b"", b"no database" * 100, b"SQLite format 3\0" + b"\xff" * 4096, b"\x00"])
+    def test_a_broken_database_is_code_1_and_left_as_it_is(self, house: House, content: bytes) -> None:
+        for each in house.folder.glob("door.db*"):
+            each.unlink()
+        house.database.write_bytes(content)
+        for command in (["members", "list"], ["attempts", "list"], ["attempts", "verify"]):
+            result = house.run(*command)
+            assert (result.code, "Traceback" in result.err) == (1, False)
+            assert str(house.database) in result.err
+        assert house.database.read_bytes() == content
+
+    def test_something_unforeseen_is_code_70_and_one_line(self) -> None:
+        code = (
+            "from smileaccess import cli\n"
+            "cli.COMMANDS['bad'] = cli.Lazy('smileaccess.no_such_module:bad', '')\n"
+            "cli.main(['bad'])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 70
+        assert done.stderr.startswith("smileaccess: unforeseen: ModuleNotFoundError")
+        assert "--debug" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+    def test_control_c_is_code_130(self) -> None:
+        code = (
+            "import signal\nfrom smileaccess import cli\n"
+            "@cli.cli.command()\ndef hang():\n    signal.raise_signal(signal.SIGINT)\n"
+            "cli.LazyGroup.get_command = lambda *a: hang\ncli.main(['hang'])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert (done.returncode, "Traceback" in done.stderr) == (130, False)
+
+
+class TestConfig:
+    def test_example_is_the_shipped_file(self) -> None:
+        assert run("config", "example").out == SHIPPED.read_text()
+
+    def test_show_prints_what_is_in_force(self, house: House) -> None:
+        assert house.run("config", "show").out == as_toml(load(house.config))
+        assert house.run("config", "show", "--json").json()["records"]["database"] == str(house.database)
+
+
+class TestKeys:
+    def test_make_makes_what_is_missing_and_keeps_the_rest(self, house: House) -> None:
+        before = (house.keys / "enroller").read_bytes()
+        (house.keys / "templates").unlink()
+        assert house.run("keys", "make").out == f"made {house.keys / 'templates'}\n"
+        assert house.run("keys", "make").out == f"{house.keys}: no key was missing\n"
+        assert (house.keys / "enroller").read_bytes() == before
+
+    def test_show_tells_fingerprints_and_no_secret(self, house: House) -> None:
+        (house.keys / "enroller").unlink()
+        shown = house.run("keys", "show")
+        assert shown.code == 0
+        assert "not here" in shown.out
+        secret = (house.keys / "chain").read_text().split()[1]
+        assert secret not in shown.out
+        assert set(house.run("keys", "show", "--json").json()) == {"enroller", "enroller.pub", "templates", "chain"}
+
+    def test_a_damaged_key_is_code_1(self, house: House) -> None:
+        (house.keys / "chain").write_text("nonsense\n")
+        assert house.run("keys", "show").code == 1
+
+
+class TestTexts:
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("Zoë 孫 \U0001f600", "Zoë 孫 \U0001f600"),
+            ("a\x1b[2Jb", "a\\x1b[2Jb"),
+            ("a\x9bb", "a\\x9bb"),
+            ("a\u202eb", "a\\u202eb"),
+            ("a\u2028b\nc", "a\\u2028b\\x0ac"),
+            ("a\udcffb", "a\\udcffb"),
+            ("می\u200cخواهم", "می\u200cخواهم"),
+        ],
+    )
+    def test_plain_keeps_every_script_and_no_control_character(self, text: str, shown: str) -> None:
+        assert plain(text) == shown
+
+    def test_a_file_name_with_an_escape_reaches_no_terminal(self, tmp_path: Path) -> None:
+        result = run("--config", tmp_path / "a\x1b[31mb", "config", "check")
+        assert "\x1b" not in result.err
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("2h", "2026-11-22T10:00:00+00:00"),
+            ("7d", "2026-11-15T12:00:00+00:00"),
+            ("2026-01-31T18:30:00+02:00", "2026-01-31T16:30:00+00:00"),
+        ],
+    )
+    def test_a_time_is_iso_or_a_duration_before_now(self, text: str, expected: str) -> None:
+        assert moment_of(text, NOW).isoformat() == expected
+
+    def test_a_date_is_local_midnight(self) -> None:
+        assert local(moment_of("2026-01-31", NOW)) == "2026-01-31 00:00:00"
+
+    @pytest.mark.parametrize("text", ["", "yesterday", "3", "-1h", "999999w", "2026-13-01"])
+    def test_what_is_no_time_is_wrong_usage(self, house: House, text: str) -> None:
+        result = house.run("attempts", "list", "--since", text)
+        assert (result.code, "Traceback" in result.err) == (2, False)
+
+    def test_one_option_takes_all_files_that_follow(self) -> None:
+        given = ["Ada", "--photo", "a", "b", "--json", "--photo", "c"]
+        assert spread(given, "--photo") == ["Ada", "--photo", "a", "--photo", "b", "--json", "--photo", "c"]

@@ -1,0 +1,257 @@
+"""`smileaccess attempts` on a real record."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from smileaccess.cli.attempts import follow
+from smileaccess.cli.exporting import harmless
+from smileaccess.model import Attempt, Outcome, Reason
+from smileaccess.signals import HINTS
+from tests.house import FACES, House, attempt
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+@pytest.fixture
+def filled(house: House) -> House:
+    """Three attempts on three days: no smile, granted, a stranger."""
+    stranger = attempt(Reason.NOT_RECOGNIZED, day=2, member_id=None, similarity=31.0)
+    house.put(attempt(), attempt(None, day=1, smile=88.0), stranger)
+    return house
+
+
+class TestList:
+    def test_an_empty_record_says_so(self, house: House) -> None:
+        assert house.run("attempts", "list").out == "no attempts\n"
+        assert house.run("attempts", "list", "--json").json() == []
+
+    def test_the_table_is_newest_first_and_fits_80_columns(self, filled: House) -> None:
+        lines = filled.run("attempts", "list").out.splitlines()
+        assert ["not_recognized" in lines[1], "granted" in lines[2], "no_smile" in lines[3]] == [True] * 3
+        assert [line for line in lines if len(line) > 80] == []
+
+    @pytest.mark.parametrize(
+        ("options", "results"),
+        [
+            ([], ["not_recognized", None, "no_smile"]),
+            (["--outcome", "granted"], [None]),
+            (["--reason", "no_smile"], ["no_smile"]),
+            (["--member", "m_ada"], [None, "no_smile"]),
+            (["--member", "m_nobody"], []),
+            (["--since", "2026-03-02T00:00:00+00:00"], ["not_recognized", None]),
+            (["--until", "2026-03-02T00:00:00+00:00"], ["no_smile"]),
+            (["--limit", "1"], ["not_recognized"]),
+            (["--limit", "0"], ["not_recognized", None, "no_smile"]),
+        ],
+    )
+    def test_filters(self, filled: House, options: list[str], results: list[str | None]) -> None:
+        assert [each["reason"] for each in filled.run("attempts", "list", "--json", *options).json()] == results
+
+    def test_an_unknown_reason_is_wrong_usage(self, filled: House) -> None:
+        assert filled.run("attempts", "list", "--reason", "because").code == 2
+
+
+class TestShow:
+    def test_it_tells_the_steps_the_reason_and_what_to_do(self, house: House) -> None:
+        known = attempt()
+        house.put(known)
+        told = house.run("attempts", "show", known.id[:13]).out
+        for part in ("a clear face", "0.31 s", "asked to smile", "Denied: no_smile", HINTS[Reason.NO_SMILE], "m_ada"):
+            assert part in told
+        assert "32: 30 clear, 2 too blurred" in told
+
+    def test_one_that_is_open_is_told_as_open(self, house: House) -> None:
+        known = attempt()
+        house.put(Attempt(known.id, known.door, known.trigger, known.opened_at))
+        assert "Open: it is under way" in house.run("attempts", "show", known.id).out
+
+    def test_json_is_the_row(self, house: House) -> None:
+        known = attempt()
+        house.put(known)
+        assert house.run("attempts", "show", known.id, "--json").json()["detail"] == known.detail
+
+    def test_an_unknown_id_is_code_1(self, house: House) -> None:
+        assert house.run("attempts", "show", "abc").code == 1
+
+
+class Turns:
+    """Does one thing after another, each time `follow` is about to look again."""
+
+    def __init__(self, *turns: Callable[[], object]) -> None:
+        self._turns = list(turns)
+
+    def __call__(self) -> bool:
+        if not self._turns:
+            return False
+        self._turns.pop(0)()
+        return True
+
+
+class TestTail:
+    def test_each_new_attempt_comes_once_and_in_order_when_it_ends(self, house: House) -> None:
+        old, late, soon = attempt(), attempt(None, day=1), attempt(day=2)
+        house.put(old)
+        with closing(house.spool()) as spool:
+            again = Turns(
+                lambda: [spool.open_attempt(Attempt(x.id, x.door, x.trigger, x.opened_at)) for x in (late, soon)],
+                lambda: spool.close_attempt(soon),
+                lambda: spool.close_attempt(late),
+                lambda: None,
+            )
+            assert [each.id for each in follow(spool, 5, again)] == [old.id, soon.id, late.id]
+
+    def test_none_of_the_past_when_none_is_asked_for(self, house: House) -> None:
+        house.put(attempt())
+        with closing(house.spool()) as spool:
+            again = Turns(lambda: house.put(attempt(day=1)))
+            assert [each.opened_at.day for each in follow(spool, 0, again)] == [2]
+
+    def test_it_follows_a_record_that_is_empty_at_first(self, house: House) -> None:
+        with closing(house.spool()) as spool:
+            again = Turns(lambda: house.put(attempt(), attempt(day=1)))
+            assert [each.opened_at.day for each in follow(spool, 5, again)] == [1, 2]
+
+
+class TestExport:
+    def test_csv_has_a_row_an_attempt_with_json_in_its_cells(self, filled: House) -> None:
+        rows = list(csv.DictReader(io.StringIO(filled.run("attempts", "export", "--format", "csv").out)))
+        assert [row["reason"] for row in rows] == ["not_recognized", "", "no_smile"]
+        assert json.loads(rows[0]["detail"])["frames"] == {"clear": 30, "too_blurred": 2}
+
+    def test_jsonl_is_what_list_gives(self, filled: House) -> None:
+        lines = filled.run("attempts", "export", "--format", "jsonl").out.splitlines()
+        assert [json.loads(line) for line in lines] == filled.run("attempts", "list", "--json").json()
+
+    def test_a_file_is_new_whole_and_closed_to_others(self, filled: House) -> None:
+        path = filled.folder / "out.csv"
+        assert filled.run("attempts", "export", "--format", "csv", "--output", path).code == 0
+        assert len(path.read_text().splitlines()) == 4
+        assert path.stat().st_mode & 0o077 == 0
+        before = path.read_bytes()
+        again = filled.run("attempts", "export", "--format", "jsonl", "--output", path)
+        assert (again.code, path.read_bytes()) == (1, before)
+        assert sorted(each.name for each in filled.folder.glob("*out*")) == ["out.csv"]
+
+    def test_a_place_that_cannot_be_written_is_code_1(self, filled: House) -> None:
+        missing = filled.folder / "none" / "out.csv"
+        assert filled.run("attempts", "export", "--format", "csv", "--output", missing).code == 1
+
+    @pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+    def test_no_cell_is_a_formula(self, start: str) -> None:
+        assert harmless(f"{start}1+1") == f"'{start}1+1"
+
+    def test_numbers_stay_numbers_and_texts_texts(self) -> None:
+        assert [harmless(-1.5), harmless("no_smile")] == [-1.5, "no_smile"]
+
+    def test_a_formula_on_record_is_made_harmless(self, house: House) -> None:
+        house.put(attempt(model="=cmd|'/C calc'!A0"))
+        (row,) = csv.DictReader(io.StringIO(house.run("attempts", "export", "--format", "csv").out))
+        assert row["model"] == "'=cmd|'/C calc'!A0"
+
+
+class TestVerify:
+    def test_a_whole_record_is_ok_with_its_links_and_head(self, filled: House) -> None:
+        told = filled.run("attempts", "verify", "--json").json()
+        assert (told["ok"], told["links"], told["head"].split(":")[0]) == (True, 6, "6")
+        assert filled.run("attempts", "verify", "--head", told["head"]).out == f"ok: 6 links, head {told['head']}\n"
+
+    def test_an_altered_row_is_named_and_code_1(self, filled: House) -> None:
+        with closing(sqlite3.connect(filled.database)) as db, db:
+            db.execute("UPDATE attempts SET similarity = 99.9 WHERE reason = 'no_smile'")
+        result = filled.run("attempts", "verify", "--json")
+        assert (result.code, result.json()["sequence"]) == (1, 2)
+        assert "was altered" in result.err
+
+    def test_a_row_that_was_cut_off_is_code_1(self, filled: House) -> None:
+        with closing(sqlite3.connect(filled.database)) as db, db:
+            db.execute("DELETE FROM attempts WHERE reason = 'not_recognized'")
+        assert filled.run("attempts", "verify").code == 1
+
+    def test_an_older_copy_does_not_hold_the_newer_head(self, filled: House) -> None:
+        old = filled.folder / "copy.db"
+        with closing(sqlite3.connect(filled.database)) as db, closing(sqlite3.connect(old)) as copy:
+            db.backup(copy)
+        filled.put(attempt(day=3))
+        head = filled.run("attempts", "verify", "--json").json()["head"]
+        for each in filled.folder.glob("door.db*"):
+            each.unlink()
+        old.rename(filled.database)
+        assert filled.run("attempts", "verify").code == 0
+        assert filled.run("attempts", "verify", "--head", head).code == 1
+
+    @pytest.mark.parametrize("head", ["", "6", "6:zz", "x:" + "0" * 64])
+    def test_what_is_no_head_is_wrong_usage(self, filled: House, head: str) -> None:
+        assert filled.run("attempts", "verify", "--head", head).code == 2
+
+
+class TestPrune:
+    def test_what_is_older_goes_and_the_rest_verifies(self, filled: House) -> None:
+        options = ("--before", "2026-03-02T00:00:00+00:00", "--yes", "--why", "kept long enough", "--json")
+        assert filled.run("attempts", "prune", *options).json()["deleted"] == 1
+        left = filled.run("attempts", "list", "--json").json()
+        assert [each["reason"] for each in left] == ["not_recognized", None]
+        assert filled.run("attempts", "verify").code == 0
+
+    def test_who_asked_and_why_is_on_record(self, filled: House) -> None:
+        filled.run("attempts", "prune", "--older-than", "1", "--yes", "--why", "kept long enough")
+        with closing(filled.spool()) as spool:
+            (asked,) = [each for each in spool.events() if each.kind == "records_prune_asked"]
+        assert asked.why == "kept long enough"
+        assert asked.who
+
+    def test_without_a_terminal_it_must_be_confirmed(self, filled: House) -> None:
+        result = filled.run("attempts", "prune", "--older-than", "1")
+        assert (result.code, "--yes" in result.err) == (1, True)
+        assert len(filled.run("attempts", "list", "--json").json()) == 3
+
+    @pytest.mark.parametrize("options", [[], ["--before", "2d", "--older-than", "2"], ["--older-than", "0"]])
+    def test_exactly_one_limit_is_needed(self, filled: House, options: list[str]) -> None:
+        assert filled.run("attempts", "prune", "--yes", *options).code == 2
+
+
+class TestTry:
+    @pytest.fixture
+    def enrolled(self, house: House) -> House:
+        photo = FACES / "obama-speaking.jpg"
+        assert house.run("enroll", "Barack Obama", "--photo", photo, "--consent").code == 0
+        return house
+
+    def test_a_smiling_stranger_is_not_recognized_and_nothing_is_put_on_record(self, enrolled: House) -> None:
+        before = enrolled.run("attempts", "verify").out
+        told = enrolled.run("attempts", "try", "--photo", FACES / "collins-smiling.jpg", "--json").json()
+        assert (told["attempt"]["reason"], told["hint"]) == ("not_recognized", HINTS[Reason.NOT_RECOGNIZED])
+        assert told["looks"][0]["faces"][0]["smile"] > 80
+        assert enrolled.run("attempts", "verify").out == before
+
+    def test_the_member_is_let_in_without_a_sign_of_life(self, enrolled: House) -> None:
+        photo = FACES / "obama-smiling.jpg"
+        told = enrolled.run("attempts", "try", "--photo", photo, "--liveness", "off")
+        assert told.out.startswith("granted to Barack Obama\n")
+        assert [line for line in told.out.splitlines() if len(line) > 80] == []
+        assert "obama-smiling.jpg" in told.out
+
+    def test_a_broken_picture_is_code_1(self, enrolled: House) -> None:
+        broken = enrolled.folder / "broken.jpg"
+        broken.write_bytes((FACES / "obama-smiling.jpg").read_bytes()[:3000])
+        result = enrolled.run("attempts", "try", "--photo", broken)
+        assert (result.code, "Traceback" in result.err) == (1, False)
+        assert "broken.jpg" in result.err
+
+
+def test_reading_needs_neither_eyes_nor_the_enroller(filled: House) -> None:
+    """A door that holds the public half only can still read its record."""
+    (filled.keys / "enroller").unlink()
+    (filled.keys / "templates").unlink()
+    assert filled.run("attempts", "list", "--outcome", Outcome.GRANTED.value).code == 0

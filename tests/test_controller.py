@@ -1,0 +1,1009 @@
+"""The controller: the way of an attempt through it, each failure, and random events against the invariants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import structlog
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smileaccess.controller import AWAKE_S
+from smileaccess.door import DoorRules
+from smileaccess.errors import (
+    CameraTimedOut,
+    CameraUnavailable,
+    PanelUnavailable,
+    RecognizerFailed,
+    RecognizerTimedOut,
+    RecognizerUnavailable,
+    RecordsFailed,
+    RecordsUnavailable,
+    VisionFailed,
+)
+from smileaccess.events import ConductChanged, MembersChanged, Noted, Pressed, StatusAsked, StopAsked, Summoned
+from smileaccess.liveness import LivenessRules
+from smileaccess.model import (
+    Candidate,
+    DoorInput,
+    Emotion,
+    LivenessMode,
+    MemberStatus,
+    Outcome,
+    Reason,
+    Sight,
+    Signal,
+    Trigger,
+)
+from smileaccess.policy import EmotionRule, LockOut
+from tests.builders import ANN, BOB, make_event, make_face, make_member, make_quality, make_sight
+from tests.fakes import CONDUCT, Rig, energized, granted
+
+STRANGER = (Candidate(BOB, 42.0),)
+REX, ENTRY, APPROACH, QUIT = DoorInput.REX, DoorInput.ENTRY, DoorInput.APPROACH, DoorInput.QUIT
+
+
+@pytest.fixture(autouse=True)
+def lines() -> Iterator[list[Any]]:
+    """Catch what is logged."""
+    with structlog.testing.capture_logs() as captured:
+        yield captured
+
+
+def empty(_at: float) -> Sight:
+    return make_sight()
+
+
+def at_rest() -> Rig:
+    return Rig()
+
+
+def examining() -> Rig:
+    rig = Rig()
+    rig.press()
+    rig.watch(0.3)
+    return rig
+
+
+def granting() -> Rig:
+    """Return a door whose grant waits to become durable."""
+    rig = Rig()
+    rig.press()
+    while Signal.WELCOME not in rig.panel.signals:
+        rig.work(rig.writing)
+        rig.work(rig.eyes)
+        while rig.work(rig.asking):
+            pass
+        rig.wait(0.1)
+    return rig
+
+
+def cooling() -> Rig:
+    rig = Rig()
+    rig.recognizer.who = STRANGER
+    rig.attempt()
+    return rig
+
+
+PHASES: dict[str, Callable[[], Rig]] = {
+    "idle": at_rest,
+    "examining": examining,
+    "recording": granting,
+    "cooling": cooling,
+}
+
+
+# --- a grant
+
+
+def test_a_member_is_let_in() -> None:
+    """A member who smiles on cue is granted, and the strike relocks after its time."""
+    rig = Rig()
+    attempt = rig.attempt()
+
+    assert (attempt.outcome, attempt.reason, attempt.member_id) == (Outcome.GRANTED, None, ANN)
+    assert (attempt.similarity, attempt.smile, attempt.emotion) == (99.5, 85.0, Emotion.CALM)
+    assert (attempt.liveness, attempt.recognizer, attempt.calls) == ("neutral-then-smile", "fake", 3)
+    assert rig.panel.energized
+    rig.wait(4.8)
+    assert rig.panel.held
+    rig.wait(0.3)
+    assert (rig.panel.held, rig.panel.signals[-1]) == (False, Signal.LOCKED)
+
+
+def test_the_row_is_durable_before_the_strike_moves() -> None:
+    """Feedback first; then the row is opened, the face examined, the row completed, and only then the strike moves."""
+    rig = Rig()
+    rig.attempt()
+    rig.rest()
+
+    assert [entry[1].split(" ")[0] if entry[0] == "records" else entry[1] for entry in rig.journal] == [
+        "looking",
+        "open",
+        "smile_now",
+        "welcome",
+        "close",
+        "energize",
+        "open",
+        "de_energize",
+        "locked",
+        "locked",
+    ]
+
+
+def test_feedback_comes_before_any_work() -> None:
+    """The press is answered before a frame is read, a face examined or a row written."""
+    rig = Rig()
+    rig.press()
+
+    assert rig.journal == [("panel", "looking")]
+    assert (len(rig.eyes.jobs), len(rig.writing.jobs), len(rig.asking.jobs)) == (1, 1, 0)
+
+
+def test_the_strike_waits_for_the_record() -> None:
+    """As long as the row is not durable, nothing moves."""
+    rig = granting()
+    rig.wait(2.0)
+    assert energized(rig.journal) == 0
+
+    rig.settle()
+    assert energized(rig.journal) == 1
+
+
+def test_a_commit_after_the_deadline_grants_nothing() -> None:
+    """A grant that becomes durable too late opens nothing, is told as a fault, and the event is on record."""
+    rig = granting()
+    rig.wait(10.0)
+    assert rig.ended[0].reason is Reason.RECORDS_UNAVAILABLE
+    rig.settle()
+
+    assert energized(rig.journal) == 0
+    assert Signal.FAULT in rig.panel.signals
+    assert ("records", "event grant_lapsed") in rig.journal
+
+
+def test_a_commit_that_meets_the_deadline_itself_is_told_as_it_ended() -> None:
+    """Where the deadline passes while the commit is being handled, the door stays shut and says so."""
+    rig = granting()
+    deadline = rig.controller.next_deadline
+    assert deadline is not None
+    rig.clock.time = deadline - 0.05
+    rig.clock.tick_s = 0.02
+    rig.settle()
+    rig.clock.tick_s = 0.0
+
+    assert energized(rig.journal) == 0
+    assert [attempt.reason for attempt in rig.ended] == [Reason.RECORDS_UNAVAILABLE]
+    assert ("records", "event grant_lapsed") in rig.journal
+
+
+def test_the_attempts_line_holds_the_chains_head(lines: list[Any]) -> None:
+    """One line an attempt, with what to filter on and the head of the chain."""
+    rig = Rig()
+    attempt = rig.attempt()
+    line = next(line for line in lines if line.get("outcome") == "granted")
+
+    assert (line["attempt_id"], line["door"], line["member_id"]) == (attempt.id, "front", ANN)
+    assert line["chain"] == str(rig.records.head())
+    assert "Example" not in str(line)
+
+
+def test_the_stages_are_on_record() -> None:
+    """The record tells when each stage was reached, in order."""
+    stages = Rig().attempt().stages_ms
+
+    assert [*stages] == ["first_face", "neutral", "identified", "cued", "smiled"]
+    assert [*stages.values()] == sorted(stages.values())
+
+
+def test_emotions_are_not_recorded_where_they_are_off() -> None:
+    """The rule off keeps emotions off the record."""
+    rig = Rig(replace(CONDUCT, policy=replace(CONDUCT.policy, emotions=EmotionRule.OFF)))
+
+    assert rig.attempt().emotion is None
+
+
+def test_a_broken_strike_is_told_as_a_fault() -> None:
+    """A grant whose strike does not move shows a fault to the end, and is on record as such."""
+    rig = Rig()
+    rig.panel.error = PanelUnavailable("no strike")
+    attempt = rig.attempt()
+
+    assert granted(attempt)
+    assert rig.panel.signals[-1] is Signal.FAULT
+    assert ("records", "event strike_failed") in rig.journal
+
+
+def test_each_attempt_looks_with_fresh_eyes() -> None:
+    """Tracks of an earlier attempt are forgotten."""
+    rig = Rig()
+    rig.attempt()
+    rig.rest()
+    rig.attempt()
+
+    assert rig.vision.resets == 2
+
+
+def test_the_recognizer_is_given_what_time_is_left() -> None:
+    """No question may last longer than the attempt."""
+    rig = Rig(replace(CONDUCT, door=DoorRules(attempt_s=4.0)))
+    rig.vision.scene = lambda _at: make_sight(make_face(80.0))
+    rig.attempt()
+
+    assert rig.recognizer.timeouts[0] == pytest.approx(3.0, abs=0.15)
+    assert rig.recognizer.timeouts[-1] < 3.0
+
+
+# --- denials
+
+
+@pytest.mark.parametrize(
+    ("scene", "reason"),
+    [
+        (lambda _at: make_sight(), Reason.NO_FACE),
+        (lambda _at: make_sight(brightness=1.0), Reason.TOO_DARK),
+        (lambda _at: make_sight(make_face(quality=make_quality(size_px=20.0))), Reason.TOO_FAR),
+        (lambda _at: make_sight(make_face(), make_face(track=2)), Reason.MULTIPLE_FACES),
+        (lambda _at: make_sight(make_face(5.0)), Reason.NO_SMILE),
+        (lambda _at: make_sight(make_face(85.0)), Reason.NO_EXPRESSION_CHANGE),
+        (lambda at: make_sight(make_face(track=1 if at < 1000.5 else 2)), Reason.TRACK_LOST),
+    ],
+    ids=["nobody", "dark", "far", "two", "never smiles", "still smile", "swapped"],
+)
+def test_what_is_seen_decides_the_reason(scene: Callable[[float], Sight], reason: Reason) -> None:
+    """Each scene ends with its own reason, and the strike stays."""
+    rig = Rig()
+    rig.vision.scene = scene
+    attempt = rig.attempt()
+
+    assert (attempt.outcome, attempt.reason) == (Outcome.DENIED, reason)
+    assert energized(rig.journal) == 0
+
+
+@pytest.mark.parametrize(
+    ("who", "reason"),
+    [
+        (STRANGER, Reason.NOT_RECOGNIZED),
+        ((), Reason.NOT_RECOGNIZED),
+        ((Candidate("m_unsigned", 99.9),), Reason.NOT_RECOGNIZED),
+        ((Candidate(ANN, 99.5), Candidate(BOB, 99.45)), Reason.AMBIGUOUS_MATCH),
+    ],
+    ids=["below", "nobody", "not on the list", "tie"],
+)
+def test_who_is_recognized_decides_the_reason(who: tuple[Candidate, ...], reason: Reason) -> None:
+    """A face that names nobody on the door's signed list opens nothing."""
+    rig = Rig()
+    rig.recognizer.who = who
+
+    assert rig.attempt().reason is reason
+
+
+def test_an_attempt_that_runs_out_of_time() -> None:
+    """An attempt whose recognizer never answers ends at its deadline."""
+    rig = Rig()
+    rig.press()
+    for _ in range(3):
+        rig.work(rig.writing)
+        rig.work(rig.eyes)
+    rig.wait(10.0)
+    rig.settle()
+
+    assert rig.records.rows[rig.ended[0].id].reason is Reason.NO_SMILE
+    assert rig.ended_at[0] == pytest.approx(1010.0)
+
+
+def test_the_press_during_an_attempt_is_no_second_one() -> None:
+    """One attempt at a time, and none while the door rests."""
+    rig = examining()
+    rig.press()
+    rig.wait(10.0)
+    rig.settle()
+    rig.press()
+
+    assert len(rig.records.rows) == 1
+    rig.wait(1.0)
+    rig.press()
+    rig.settle()
+    assert len(rig.records.rows) == 2
+
+
+# --- faults
+
+
+def use(target: str, error: Exception) -> Callable[[Rig], None]:
+    return lambda rig: setattr(getattr(rig, target), "error", error)
+
+
+def open_fails(error: Exception) -> Callable[[Rig], None]:
+    def break_it(rig: Rig) -> None:
+        rig.records.broken = {"open"}
+        rig.records.error = error
+
+    return break_it
+
+
+def odd_sight(rig: Rig) -> None:
+    rig.vision.scene = lambda _at: make_sight(replace(make_face(), quality=None))  # type: ignore[type-var]
+
+
+def odd_answer(rig: Rig) -> None:
+    rig.recognizer.answer = lambda examination: replace(examination, box=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "reason"),
+    [
+        (use("camera", CameraUnavailable("gone")), Reason.CAMERA_UNAVAILABLE),
+        (use("camera", CameraTimedOut("no frame")), Reason.CAMERA_UNAVAILABLE),
+        (use("camera", OSError("odd")), Reason.INTERNAL_ERROR),
+        (use("vision", VisionFailed("no network")), Reason.INTERNAL_ERROR),
+        (use("vision", ZeroDivisionError("odd")), Reason.INTERNAL_ERROR),
+        (use("recognizer", RecognizerUnavailable("off")), Reason.RECOGNIZER_UNAVAILABLE),
+        (use("recognizer", RecognizerTimedOut("slow")), Reason.RECOGNIZER_UNAVAILABLE),
+        (use("recognizer", RecognizerFailed("refused")), Reason.RECOGNIZER_UNAVAILABLE),
+        (use("recognizer", KeyError("odd")), Reason.INTERNAL_ERROR),
+        (open_fails(RecordsUnavailable("full")), Reason.RECORDS_UNAVAILABLE),
+        (open_fails(RecordsFailed("damaged")), Reason.RECORDS_UNAVAILABLE),
+        (odd_sight, Reason.INTERNAL_ERROR),
+        (odd_answer, Reason.INTERNAL_ERROR),
+    ],
+    ids=lambda value: getattr(value, "value", None),
+)
+def test_a_failing_part_is_named(break_it: Callable[[Rig], None], reason: Reason) -> None:
+    """Whatever a worker fails with is the attempt's reason; it is a fault, opens nothing and locks nobody out."""
+    rig = Rig()
+    break_it(rig)
+    rig.press()
+    rig.watch(1.0)
+    rig.records.broken = set()
+    rig.recorder.event_later(make_event())
+
+    assert [attempt.reason for attempt in rig.ended] == [reason]
+    assert [row.reason for row in rig.records.rows.values()] in ([reason], [])
+    assert (energized(rig.journal), rig.status()["failures"]) == (0, 0)
+    assert Signal.FAULT in rig.panel.signals
+
+
+def test_the_door_goes_on_after_a_fault() -> None:
+    """The attempt after a failed one is like any other."""
+    rig = Rig()
+    rig.vision.error = ValueError("odd")
+    rig.attempt()
+    rig.vision.error = None
+    rig.rest()
+
+    assert granted(rig.attempt())
+
+
+def test_an_unforeseen_error_is_logged_with_its_traceback(lines: list[Any]) -> None:
+    """What nobody foresaw can be found in the journal."""
+    rig = Rig()
+    rig.vision.error = odd = ValueError("odd")
+    rig.attempt()
+
+    assert [line["exc_info"] for line in lines if line["event"] == "the attempt failed"] == [odd]
+
+
+def test_an_error_outside_an_attempt_reaches_the_threads_root() -> None:
+    """Where no attempt can be denied for it, the process must stop and be started again."""
+    rig = Rig()
+
+    def fails(_status: object) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        rig.tell(StatusAsked(fails))
+
+
+def test_a_record_that_cannot_be_completed_grants_nothing() -> None:
+    """No record, no entry; the row is completed as soon as that can be done."""
+    rig = Rig()
+    rig.records.broken = {"close"}
+    rig.press()
+    rig.watch(6.0)
+    assert (rig.ended[0].reason, energized(rig.journal)) == (Reason.RECORDS_UNAVAILABLE, 0)
+
+    rig.records.broken = set()
+    rig.rest()
+    rig.recorder.event_later(make_event())
+    row = rig.records.rows[rig.ended[0].id]
+    assert (row.outcome, row.reason) == (Outcome.DENIED, Reason.RECORDS_UNAVAILABLE)
+
+
+def test_an_attempt_that_never_reached_the_record_is_put_down_later() -> None:
+    """Where not even the opening was written, the whole row follows."""
+    rig = Rig()
+    rig.records.broken = {"open", "close", "event"}
+    rig.press()
+    rig.watch(2.0)
+    assert rig.records.rows == {}
+
+    rig.records.broken = set()
+    rig.recorder.event_later(make_event())
+    assert [row.reason for row in rig.records.rows.values()] == [Reason.RECORDS_UNAVAILABLE]
+
+
+# --- stale results
+
+
+@pytest.mark.parametrize("worker", ["eyes", "asking", "writing"])
+def test_a_result_of_an_attempt_that_is_over_changes_nothing(worker: str) -> None:
+    """A frame, an answer or a commit that comes after the end moves nothing and is counted for nobody."""
+    rig = examining()
+    rig.asking.jobs.clear()
+    rig.recognizer.who = STRANGER
+    rig.wait(0.1)
+    rig.work(rig.eyes)
+    rig.wait(12.0)
+    rig.wait(1.0)
+    before, journal = rig.status(), [*rig.journal]
+    held = [*getattr(rig, worker).jobs]
+    for job in held:
+        job()
+    rig.turn()
+
+    assert rig.status() == before
+    assert [entry for entry in rig.journal if entry[0] == "panel"] == [e for e in journal if e[0] == "panel"]
+
+
+def test_a_late_frame_is_not_the_next_attempts() -> None:
+    """What was seen for one attempt proves nothing for the next."""
+    rig = Rig()
+    rig.press()
+    late = rig.eyes.jobs.popleft()
+    rig.wait(12.0)
+    rig.press()
+    rig.eyes.jobs.clear()
+    late()
+    rig.turn()
+
+    assert (len(rig.eyes.jobs), len(rig.asking.jobs)) == (0, 0)
+
+
+# --- REX
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_rex_opens_at_once_in_every_phase(phase: str) -> None:
+    """The strike moves before anything is written, and whatever else is going on."""
+    rig = PHASES[phase]()
+    before = len(rig.journal)
+    rig.press(REX)
+
+    assert rig.journal[before:] == [("panel", "energize"), ("panel", "open")]
+    rig.settle()
+    assert ("records", "event rex") in rig.journal
+
+
+def test_rex_opens_during_a_lock_out() -> None:
+    """Nobody is locked in."""
+    rig = Rig(lock_out=LockOut(9, Rig().clock.now()))
+    rig.press(REX)
+
+    assert rig.panel.energized
+
+
+def test_rex_needs_no_record() -> None:
+    """With the record broken the door opens from inside, and the row follows when it can."""
+    rig = Rig()
+    rig.records.broken = {"event"}
+    rig.press(REX)
+    rig.settle()
+    assert (rig.panel.energized, rig.records.put_down) == (True, [])
+
+    rig.records.broken = set()
+    rig.tell(Noted(make_event()))
+    rig.settle()
+    assert [event.kind for event in rig.records.put_down] == ["rex", "unlock"]
+
+
+def test_rex_waits_for_no_worker() -> None:
+    """With every worker hanging the door opens from inside."""
+    rig = examining()
+    rig.wait(3.0)
+    rig.press(REX)
+
+    assert rig.panel.energized
+
+
+def test_rex_relocks() -> None:
+    """The strike is de-energized after its time."""
+    rig = Rig()
+    rig.press(REX)
+    rig.wait(4.9)
+    assert rig.panel.held
+    rig.wait(0.2)
+
+    assert (rig.panel.held, rig.panel.signals[-1]) == (False, Signal.LOCKED)
+
+
+def test_a_relock_during_an_attempt_does_not_hide_the_cue() -> None:
+    """Whoever has been asked to smile is still asked after the strike has relocked."""
+    rig = Rig(replace(CONDUCT, door=DoorRules(unlock_s=2.0)))
+    rig.press()
+    rig.vision.scene = lambda _at: make_sight(make_face(5.0))
+    rig.watch(0.5)
+    rig.press(REX)
+    rig.watch(2.1)
+
+    assert (rig.panel.held, rig.status()["phase"]) == (False, "examining")
+    assert rig.panel.signals[-1] is Signal.SMILE_NOW
+
+
+def test_rex_does_not_end_the_attempt() -> None:
+    """Somebody leaves while somebody else is being looked at."""
+    rig = examining()
+    rig.press(REX)
+    rig.watch(5.0)
+
+    assert [attempt.outcome for attempt in rig.ended] == [Outcome.GRANTED]
+    assert energized(rig.journal) == 2
+
+
+# --- prompts
+
+
+def test_a_smile_too_early_is_told_to_wait_again() -> None:
+    """Whoever answers faster than anybody can is shown no longer that a smile is wanted."""
+    rig = Rig()
+    rig.press()
+    rig.vision.scene = lambda _at: make_sight(make_face(5.0 if rig.panel.cued_at is None else 85.0))
+    while Signal.SMILE_NOW not in rig.panel.signals:
+        rig.watch(0.1)
+    rig.watch(0.3)
+
+    assert rig.panel.signals[-1] is Signal.LOOKING
+
+
+def test_with_smile_only_the_smile_is_asked_for() -> None:
+    """With the mode smile the cue comes with the first face."""
+    conduct = replace(CONDUCT, examining=replace(CONDUCT.examining, liveness=LivenessRules(LivenessMode.SMILE)))
+    conduct = replace(conduct, policy=replace(conduct.policy, liveness=LivenessMode.SMILE))
+    rig = Rig(conduct)
+    rig.press()
+    rig.watch(0.2)
+    assert rig.panel.signals == [Signal.LOOKING, Signal.SMILE_NOW]
+
+    rig.watch(3.0)
+    assert [granted(attempt) for attempt in rig.ended] == [True]
+
+
+# --- the operator
+
+
+def test_an_unlock_is_on_record_first() -> None:
+    """An operator's unlock moves the strike once it is durable."""
+    rig = Rig()
+    answers = rig.unlock()
+    assert (answers, rig.journal) == ([], [])
+    rig.settle()
+
+    assert answers == [True]
+    assert rig.journal == [("records", "event unlock"), ("panel", "energize"), ("panel", "open")]
+
+
+def test_an_unlock_that_is_durable_too_late_opens_nothing() -> None:
+    """An operator who no longer waits opens no door."""
+    rig = Rig()
+    answers = rig.unlock(in_s=3.0)
+    rig.wait(3.0)
+    rig.settle()
+
+    assert (answers, energized(rig.journal)) == ([False], 0)
+
+
+def test_an_unlock_that_cannot_be_recorded_opens_nothing() -> None:
+    """No record, no unlock, and nothing of it is written later."""
+    rig = Rig()
+    rig.records.broken = {"event"}
+    answers = rig.unlock()
+    rig.settle()
+    rig.records.broken = set()
+    rig.tell(Noted(make_event(kind="start")))
+    rig.settle()
+
+    assert (answers, energized(rig.journal)) == ([False], 0)
+    assert [event.kind for event in rig.records.put_down] == ["start"]
+
+
+def test_an_operator_may_start_an_attempt() -> None:
+    """A summons gets the attempt's id, and none while another one is under way."""
+    rig = Rig()
+    answers: list[str | None] = []
+    rig.tell(Summoned(Trigger.OPERATOR, answers.append))
+    rig.tell(Summoned(Trigger.OPERATOR, answers.append))
+    rig.watch(5.0)
+
+    assert answers == [rig.ended[0].id, None]
+    assert rig.ended[0].trigger is Trigger.OPERATOR
+
+
+def test_the_status_tells_how_the_door_stands() -> None:
+    """At rest, during an attempt, and after it."""
+    rig = Rig()
+    rest = rig.status()
+    rig.press()
+    during = rig.status()
+    rig.watch(5.0)
+    after = rig.status()
+
+    assert (rest["phase"], rest["strike"], rest["members"], rest["last"]) == ("idle", "locked", 1, None)
+    assert (during["phase"], during["attempt"]) == ("examining", rig.ended[0].id)
+    assert (after["strike"], after["last"]["outcome"], after["last"]["id"]) == (
+        "energized",
+        "granted",
+        rig.ended[0].id,
+    )
+
+
+# --- the approach sensor
+
+
+def test_an_approach_wakes_the_door_for_a_while() -> None:
+    """Beside a button the sensor starts no attempt."""
+    rig = Rig()
+    rig.press(APPROACH)
+    assert (rig.panel.signals, rig.status()["phase"]) == ([Signal.AWAKE], "idle")
+    rig.wait(AWAKE_S)
+
+    assert rig.panel.signals == [Signal.AWAKE, Signal.LOCKED]
+
+
+def test_an_approach_may_start_an_attempt() -> None:
+    """Where the owner says so, coming near is the request."""
+    rig = Rig(replace(CONDUCT, approach="attempt"))
+    rig.press(APPROACH)
+    rig.watch(5.0)
+
+    assert [(attempt.trigger, granted(attempt)) for attempt in rig.ended] == [(Trigger.APPROACH, True)]
+
+
+def test_an_approach_may_be_ignored() -> None:
+    """Where the owner says so, the sensor does nothing."""
+    rig = Rig(replace(CONDUCT, approach="ignore"))
+    rig.press(APPROACH)
+
+    assert (rig.journal, rig.controller.next_deadline) == ([], None)
+
+
+def test_an_approach_during_an_attempt_changes_nothing() -> None:
+    """Who stands there already needs no waking."""
+    rig = examining()
+    rig.press(APPROACH)
+
+    assert Signal.AWAKE not in rig.panel.signals
+
+
+# --- lock-out
+
+
+def refuse(rig: Rig, times: int) -> None:
+    """Have a stranger refused so often."""
+    rig.recognizer.who = STRANGER
+    for _ in range(times):
+        rig.attempt()
+        rig.wait(1.0)
+
+
+def test_the_fourth_real_denial_locks_the_door_out() -> None:
+    """After it even a member is refused at once, without being looked at, until the time is over."""
+    rig = Rig()
+    refuse(rig, 4)
+    rig.recognizer.who = (Candidate(ANN, 99.5),)
+    looked = rig.vision.resets
+    rig.press()
+    rig.settle()
+
+    assert [attempt.reason for attempt in rig.ended][3:] == [Reason.NOT_RECOGNIZED, Reason.LOCKED_OUT]
+    assert (rig.vision.resets, rig.panel.signals[-1]) == (looked, Signal.LOCKED_OUT)
+    assert rig.status()["locked_out_s"] == pytest.approx(29.0, abs=0.2)
+    rig.wait(30.0)
+    assert granted(rig.attempt())
+    assert rig.status()["failures"] == 0
+
+
+def test_three_real_denials_lock_nobody_out() -> None:
+    """They are free."""
+    rig = Rig()
+    refuse(rig, 3)
+    rig.recognizer.who = (Candidate(ANN, 99.5),)
+
+    assert granted(rig.attempt())
+
+
+def test_attempts_during_a_lock_out_do_not_prolong_it() -> None:
+    """Only real denials count."""
+    rig = Rig()
+    refuse(rig, 4)
+    rig.attempt()
+
+    assert rig.status()["failures"] == 4
+
+
+def test_faults_and_bad_pictures_lock_nobody_out() -> None:
+    """However many, they count for nothing."""
+    rig = Rig()
+    rig.vision.scene = empty
+    for _ in range(5):
+        rig.attempt()
+        rig.rest()
+
+    assert (rig.status()["failures"], rig.status()["locked_out_s"]) == (0, 0.0)
+
+
+def test_a_lock_out_outlives_a_restart() -> None:
+    """What the record says at the start still holds, for the rest of its time."""
+    now = Rig().clock.now()
+    rig = Rig(lock_out=LockOut(4, now - timedelta(seconds=10)))
+    assert rig.attempt().reason is Reason.LOCKED_OUT
+    rig.wait(20.0)
+
+    assert granted(rig.attempt())
+
+
+# --- clock, members and rules
+
+
+LIMITED = make_member(valid_until=Rig().clock.now() + timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("member", "newest_after_s", "synchronized", "reason"),
+    [
+        (LIMITED, None, True, None),
+        (LIMITED, -1.0, True, None),
+        (LIMITED, 3600.0, True, Reason.CLOCK_UNTRUSTED),
+        (LIMITED, None, False, Reason.CLOCK_UNTRUSTED),
+        (make_member(), 3600.0, True, None),
+        (make_member(), None, False, None),
+    ],
+    ids=["good", "record behind", "record ahead", "never set", "unlimited, ahead", "unlimited, never set"],
+)
+def test_an_untrusted_clock(
+    member: Any, newest_after_s: float | None, synchronized: bool, reason: Reason | None
+) -> None:
+    """Wall time behind the newest record, or never set, is no wall time for members with limits only."""
+    rig = Rig(newest_after_s=newest_after_s)
+    rig.clock.is_synchronized = synchronized
+    rig.tell(MembersChanged((member,)))
+
+    assert rig.attempt().reason is reason
+
+
+def test_a_clock_set_back_while_the_door_runs_is_untrusted() -> None:
+    """The newest record is also that of this process."""
+    rig = Rig()
+    rig.tell(MembersChanged((LIMITED,)))
+    assert granted(rig.attempt())
+    rig.rest()
+    rig.clock.epoch -= timedelta(hours=1)
+
+    assert rig.attempt().reason is Reason.CLOCK_UNTRUSTED
+
+
+def test_a_member_removed_during_the_attempt_is_nobody() -> None:
+    """The list that holds at the decision counts."""
+    rig = examining()
+    rig.tell(MembersChanged(()))
+    rig.watch(5.0)
+
+    assert rig.ended[0].reason is Reason.NOT_RECOGNIZED
+
+
+def test_a_member_disabled_during_the_attempt_is_denied() -> None:
+    """A change takes effect at once."""
+    rig = examining()
+    rig.tell(MembersChanged((make_member(status=MemberStatus.DISABLED),)))
+    rig.watch(5.0)
+
+    assert (rig.ended[0].reason, rig.ended[0].member_id) == (Reason.MEMBER_DISABLED, ANN)
+
+
+def test_other_rules_hold_from_the_next_attempt_on() -> None:
+    """An attempt ends under the rules that it began with."""
+    rig = examining()
+    stricter = replace(CONDUCT.policy, emotions=EmotionRule.REQUIRE)
+    rig.tell(ConductChanged(replace(CONDUCT, policy=stricter)))
+    rig.watch(5.0)
+    rig.rest()
+    rig.attempt()
+
+    assert [attempt.reason for attempt in rig.ended] == [None, Reason.EMOTION_MISMATCH]
+
+
+# --- the stop
+
+
+@pytest.mark.parametrize("stop", [StopAsked(), Pressed(QUIT)], ids=["asked", "quit"])
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_stop_in_every_phase(phase: str, stop: Any) -> None:
+    """The strike is de-energized, what was under way is recorded once, and the loop ends."""
+    rig = PHASES[phase]()
+    rig.press(REX)
+    rig.tell(stop)
+    rig.controller.run()
+    rig.settle()
+    rig.recorder.close()
+
+    assert (rig.panel.held, rig.status()["phase"]) == (False, "stopped")
+    assert [row.closed_at is not None for row in rig.records.rows.values()] == [True] * (phase != "idle")
+
+
+def test_a_stop_in_the_middle_of_an_attempt_is_an_internal_error() -> None:
+    """Nobody was refused; the attempt was cut off."""
+    rig = examining()
+    rig.tell(StopAsked())
+    rig.settle()
+
+    assert [row.reason for row in rig.records.rows.values()] == [Reason.INTERNAL_ERROR]
+
+
+def test_nothing_moves_after_the_stop() -> None:
+    """Neither a press nor a REX nor a late result does anything; the process is at its end."""
+    rig = granting()
+    rig.tell(StopAsked())
+    before = energized(rig.journal)
+    for pressed in DoorInput:
+        rig.press(pressed)
+    rig.settle()
+    rig.wait(60.0)
+
+    assert (energized(rig.journal), before) == (0, 0)
+
+
+def test_the_loop_shows_that_the_door_is_locked_first() -> None:
+    """A door that starts is locked and says so."""
+    rig = Rig()
+    rig.controller.put(StopAsked())
+    rig.controller.run()
+
+    assert rig.panel.signals[0] is Signal.LOCKED
+
+
+# --- random events
+
+
+SCENES: dict[str, Callable[[Rig], Callable[[float], Sight]]] = {
+    "member": lambda rig: rig.on_cue,
+    "still": lambda _rig: lambda _at: make_sight(make_face(85.0)),
+    "nobody": lambda _rig: empty,
+    "swapped": lambda _rig: lambda at: make_sight(make_face(track=int(at))),
+}
+FAULTS: dict[str, Callable[[Rig], None]] = {
+    "camera": use("camera", CameraUnavailable("gone")),
+    "vision": use("vision", ValueError("odd")),
+    "recognizer": use("recognizer", RecognizerTimedOut("slow")),
+    "open": lambda rig: rig.records.broken.add("open"),
+    "close": lambda rig: rig.records.broken.add("close"),
+    "event": lambda rig: rig.records.broken.add("event"),
+}
+
+
+def heal(rig: Rig) -> None:
+    rig.camera.error = rig.vision.error = rig.recognizer.error = None
+    rig.records.broken.clear()
+
+
+class Watched:
+    """A rig that is driven at random, and checked after each step."""
+
+    def __init__(self) -> None:
+        self.rig = Rig()
+        self.rig.records.error = RecordsUnavailable("told to fail")
+        self.moved = 0
+        self.stopped = False
+
+    def act(self, action: str, what: str) -> None:
+        before = len(self.rig.journal)
+        self._act(action, what)
+        self._check_strike(action, self.rig.journal[before:])
+        self.stopped = self.stopped or action == "stop"
+
+    def _act(self, action: str, what: str) -> None:
+        rig = self.rig
+        match action:
+            case "press" | "rex" | "approach":
+                rig.press({"press": ENTRY, "rex": REX, "approach": APPROACH}[action])
+            case "summon":
+                rig.tell(Summoned(Trigger.OPERATOR, lambda _id: None))
+            case "unlock":
+                rig.unlock()
+            case "eyes" | "asking" | "writing":
+                rig.work(getattr(rig, action))
+            case "watch":
+                self._watch(float(what))
+            case "wait":
+                rig.wait(float(what))
+            case "scene":
+                rig.vision.scene = SCENES[what](rig)
+            case "break":
+                FAULTS[what](rig)
+            case "heal":
+                heal(rig)
+            case "visit":
+                heal(rig)
+                rig.vision.scene = rig.on_cue
+                rig.press()
+                self._watch(4.0)
+            case "stop":
+                rig.tell(StopAsked())
+
+    def _watch(self, for_s: float) -> None:
+        """Watch like the rig, checking each worker's doing by itself."""
+        for _ in range(round(for_s / 0.1)):
+            self.act("eyes", "")
+            while self.rig.writing.jobs or self.rig.asking.jobs:
+                self.act("writing", "")
+                self.act("asking", "")
+            self.act("wait", "0.1")
+
+    def _check_strike(self, action: str, done: list[tuple[str, str]]) -> None:
+        rig = self.rig
+        if action not in {"watch", "visit"}:
+            moved = energized(done)
+            durable = {("records", "event unlock"), ("records", "close granted")}
+            if action == "writing" and moved:
+                assert (moved, durable.isdisjoint(done[: done.index(("panel", "energize"))])) == (1, False)
+                self.moved += 1
+            else:
+                assert moved == int(action == "rex" and not self.stopped)
+        assert not rig.panel.held or (rig.clock.time < rig.panel.until and not self.stopped)
+
+    def finish(self) -> None:
+        """Heal everything, let everything end, and stop."""
+        heal(self.rig)
+        self.act("watch", "0.1")
+        self.act("wait", "12")
+        self.act("watch", "0.1")
+        self.act("stop", "")
+        while self.rig.writing.jobs or self.rig.asking.jobs or self.rig.eyes.jobs:
+            for worker in ("writing", "asking", "eyes"):
+                self.act(worker, "")
+        self.rig.recorder.close()
+
+
+MOVES = [
+    *[("press", ""), ("watch", "4.0"), ("visit", "")] * 6,
+    *[("eyes", ""), ("asking", ""), ("writing", ""), ("watch", "0.3"), ("scene", "member"), ("heal", "")] * 2,
+    *[("rex", ""), ("approach", ""), ("summon", ""), ("unlock", "")],
+    *[("wait", for_s) for for_s in ("0.1", "1.0", "5.0", "9.9", "40")],
+    *[("scene", scene) for scene in SCENES],
+    *[("break", part) for part in FAULTS],
+]
+"""What may happen; what leads to a decision happens more often."""
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(MOVES), min_size=5, max_size=40), st.booleans())
+def test_random_events(played: list[tuple[str, str]], stop_early: bool) -> None:
+    """The strike moves only for REX, a durable grant or a durable unlock, and each attempt is recorded once, in time.
+
+    Covers the invariants 1, 3, 4, 5, 6 and 9: a door at the start is locked; every attempt leaves one final row
+    that says what was told, before its deadline plus a second; REX opens until the stop; nothing else opens.
+    """
+    with structlog.testing.capture_logs():
+        watched = Watched()
+        rig = watched.rig
+        assert not rig.panel.held
+        for action, what in played:
+            watched.act(action, what)
+        if stop_early:
+            watched.act("stop", "")
+        watched.finish()
+
+    rows = rig.records.rows
+    begun = rig.panel.signals.count(Signal.LOOKING)
+    assert [row.id for row in rows.values() if row.closed_at is None] == []
+    assert len({attempt.id for attempt in rig.ended}) == len(rig.ended)
+    assert len(rig.ended) <= len(rows) <= begun
+    for row in rows.values():
+        assert row.closed_at is not None
+        assert row.closed_at - row.opened_at <= timedelta(seconds=11)
+    for attempt, ended_at in zip(rig.ended, rig.ended_at, strict=True):
+        opened_at = (attempt.opened_at - rig.clock.epoch).total_seconds()
+        assert ended_at <= opened_at + 11
+        assert rows[attempt.id].member_id == attempt.member_id
