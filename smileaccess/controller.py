@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ import structlog
 from smileaccess import door as doors
 from smileaccess.canonical import journal_fields, sentence
 from smileaccess.door import Door, Phase
-from smileaccess.errors import CameraError, PanelError, RecognizerError, RecordsError, SmileAccessError
+from smileaccess.errors import RecordsError, SmileAccessError
 from smileaccess.events import (
     Answered,
     Broken,
@@ -42,7 +42,6 @@ from smileaccess.model import (
     Decision,
     DoorEvent,
     DoorInput,
-    Evidence,
     Member,
     MemberStatus,
     Outcome,
@@ -52,8 +51,10 @@ from smileaccess.model import (
     Trigger,
     uuid7,
 )
-from smileaccess.policy import EmotionRule, LockOut, decide, next_lock_out
+from smileaccess.policy import LockOut, decide, next_lock_out
+from smileaccess.running import Running, fault_of
 from smileaccess.signals import signal_for
+from smileaccess.strike import Strike
 
 if TYPE_CHECKING:
     from smileaccess.conduct import Conduct
@@ -86,21 +87,6 @@ class Ports:
     writing: Worker
 
 
-@dataclass(slots=True)
-class _Running:
-    """The attempt under way."""
-
-    attempt: Attempt
-    examining: Examining
-    conduct: Conduct
-    log: Any
-    deadline: float
-    seen: int = 0
-    fault: Reason | None = None
-    evidence: Evidence | None = None
-    locked_out: bool = False
-
-
 class Controller:
     """The owner of the door's state; every method but `put` and `put_input` belongs to the one thread of `run`."""
 
@@ -127,12 +113,16 @@ class Controller:
         self._luck = luck
         self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._door = Door()
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self._members: Mapping[str, Member] = {}
         self._lock_out = lock_out or LockOut()
         self._locked_until = ports.clock.monotonic() + self._lock_out.remaining_s(ports.clock.now(), conduct.lock_out)
         self._newest = newest
         self._awake_until: float | None = None
+        self._strike = Strike(
+            ports.panel, ports.clock, lambda cause, error: self._note("strike_failed", error, {"cause": cause})
+        )
+        self._next_conduct: Conduct | None = None
         self._last: Attempt | None = None
         self._started_at = ports.clock.now()
 
@@ -177,7 +167,7 @@ class Controller:
     @property
     def next_deadline(self) -> float | None:
         """When time alone will next change something (monotonic seconds)."""
-        times = [doors.next_deadline(self._door), self._awake_until]
+        times = [doors.next_deadline(self._door), self._awake_until, self._strike.retry_at]
         if self._running is not None and self._door.phase is Phase.EXAMINING:
             times.append(self._running.examining.next_deadline())
         return min((t for t in times if t is not None), default=None)
@@ -207,7 +197,8 @@ class Controller:
             case MembersChanged():
                 self._members = {member.id: member for member in event.members}
             case ConductChanged():
-                self._conduct = event.conduct
+                self._next_conduct = event.conduct
+                self._take_over_conduct()
             case StatusAsked():
                 event.answer(self._status())
             case UnlockAsked():
@@ -227,15 +218,17 @@ class Controller:
             return
         match event:
             case Seen():
+                running.came(Reason.CAMERA_UNAVAILABLE)
                 self._seen(running, event.sight)
             case Answered():
+                running.came(Reason.RECOGNIZER_UNAVAILABLE)
                 self._go_on(running, running.examining.examined(event.examination, self._ports.clock.monotonic()))
             case Closed():
                 self._closed(running, event)
             case Broken():
                 self._broken(running, event)
 
-    def _seen(self, running: _Running, sight: Sight) -> None:
+    def _seen(self, running: Running, sight: Sight) -> None:
         running.seen = sight.frame.sequence
         examining = running.examining
         cued = examining.cued
@@ -245,7 +238,7 @@ class Controller:
             self._ports.panel.signal(Signal.SMILE_NOW if examining.cued else Signal.LOOKING)
         self._go_on(running, ask)
         if self._door.phase is Phase.EXAMINING:
-            self._work(self._ports.eyes, running, self._look_at(running))
+            self._look(running, self._look_at(running))
 
     # --- time
 
@@ -261,9 +254,12 @@ class Controller:
             self._awake_until = None
             self._show_rest()
 
+        if self._strike.retry_at is not None and now >= self._strike.retry_at:
+            self._de_energize()
+
     def _show_rest(self) -> None:
         if self.idle:
-            self._ports.panel.signal(Signal.LOCKED)
+            self._ports.panel.signal(Signal.FAULT if self._strike.stuck else Signal.LOCKED)
 
     # --- inputs
 
@@ -320,27 +316,16 @@ class Controller:
 
     def _energize(self, command: doors.Energize) -> None:
         """Move the strike first; whatever else there is to say about it comes after."""
-        try:
-            self._ports.panel.energize(command.for_s)
-        except PanelError as error:
-            log.error("the strike did not move", error=str(error), cause=command.cause)
-            self._note("strike_failed", str(error), {"cause": command.cause})
-            self._ports.panel.signal(Signal.FAULT)
-            return
-        self._ports.panel.signal(Signal.OPEN)
-        if command.cause == "rex":
+        moved = self._strike.energize(command.for_s, command.cause)
+        self._ports.panel.signal(Signal.OPEN if moved else Signal.FAULT)
+        if command.cause == "rex" and moved:
             self._note("rex", "request to exit", {"for_s": command.for_s})
             log.info("opened from inside", door=self._name)
 
     def _de_energize(self) -> None:
-        try:
-            self._ports.panel.de_energize()
-        except PanelError as error:
-            log.error("the strike may still be energized", error=str(error))
-            self._note("strike_failed", str(error), {"cause": "relock"})
+        if not self._strike.de_energize():
             self._ports.panel.signal(Signal.FAULT)
-            return
-        if self._running is not None and self._door.phase is Phase.EXAMINING:
+        elif self._running is not None and self._door.phase is Phase.EXAMINING:
             self._ports.panel.signal(Signal.SMILE_NOW if self._running.examining.cued else Signal.LOOKING)
         else:
             self._ports.panel.signal(Signal.LOCKED)
@@ -356,13 +341,13 @@ class Controller:
         examining = Examining(self._conduct.examining, now, [self._luck() for _ in range(CUES)])
         bound = log.bind(attempt_id=attempt.id, door=self._name)
         deadline = now + self._conduct.door.attempt_s
-        running = _Running(attempt, examining, self._conduct, bound, deadline, locked_out=now < self._locked_until)
+        running = Running(attempt, examining, self._conduct, bound, deadline, locked_out=now < self._locked_until)
         self._running = running
         self._work(self._ports.writing, running, self._opening(attempt))
         if running.locked_out:
             self._judge()
         else:
-            self._work(self._ports.eyes, running, self._first_look(running))
+            self._look(running, self._first_look(running))
 
     def _opening(self, attempt: Attempt) -> Callable[[], Event]:
         def job() -> Event:
@@ -371,7 +356,12 @@ class Controller:
 
         return job
 
-    def _first_look(self, running: _Running) -> Callable[[], Event]:
+    def _look(self, running: Running, look: Callable[[], Event]) -> None:
+        now = self._ports.clock.monotonic()
+        running.expect(Reason.CAMERA_UNAVAILABLE, now + running.conduct.camera_timeout_s)
+        self._work(self._ports.eyes, running, look)
+
+    def _first_look(self, running: Running) -> Callable[[], Event]:
         look = self._look_at(running)
 
         def job() -> Event:
@@ -380,12 +370,12 @@ class Controller:
 
         return job
 
-    def _look_at(self, running: _Running) -> Callable[[], Event]:
+    def _look_at(self, running: Running) -> Callable[[], Event]:
         camera, vision, attempt_id, after = self._ports.camera, self._ports.vision, running.attempt.id, running.seen
         timeout_s = running.conduct.camera_timeout_s
         return lambda: Seen(attempt_id, vision.look(camera.read(after, timeout_s)))
 
-    def _go_on(self, running: _Running, ask: Ask | None) -> None:
+    def _go_on(self, running: Running, ask: Ask | None) -> None:
         """Put a question that is due to the recognizer; judge once enough is known."""
         if self._door.phase is not Phase.EXAMINING:
             return
@@ -394,13 +384,14 @@ class Controller:
         if running.examining.complete:
             self._judge()
 
-    def _asking(self, running: _Running, ask: Ask) -> Callable[[], Event]:
+    def _asking(self, running: Running, ask: Ask) -> Callable[[], Event]:
         recognizer, attempt_id = self._ports.recognizer, running.attempt.id
-        left_s = running.deadline - self._ports.clock.monotonic()
-        timeout_s = max(0.0, min(running.conduct.examine_timeout_s, left_s))
+        now = self._ports.clock.monotonic()
+        timeout_s = max(0.0, min(running.conduct.examine_timeout_s, running.deadline - now))
+        running.expect(Reason.RECOGNIZER_UNAVAILABLE, now + timeout_s)
         return lambda: Answered(attempt_id, recognizer.examine(ask.frame, ask.face, ask.purpose, timeout_s))
 
-    def _work(self, worker: Worker, running: _Running, job: Callable[[], Event], *, closing: bool = False) -> None:
+    def _work(self, worker: Worker, running: Running, job: Callable[[], Event], *, closing: bool = False) -> None:
         def run() -> None:
             try:
                 event: Event = job()
@@ -411,14 +402,14 @@ class Controller:
 
         worker.submit(run)
 
-    def _broken(self, running: _Running, event: Broken) -> None:
+    def _broken(self, running: Running, event: Broken) -> None:
         if event.closing:
             running.log.error("the decision is not on record", error=str(event.error))
             self._step(doors.NotRecorded(running.attempt.id))
         elif self._door.phase is Phase.EXAMINING:
-            self._fail(running, _fault_of(event.error), event.error)
+            self._fail(running, fault_of(event.error), event.error)
 
-    def _fail(self, running: _Running, fault: Reason, error: Exception) -> None:
+    def _fail(self, running: Running, fault: Reason, error: Exception) -> None:
         unforeseen = None if isinstance(error, SmileAccessError) else error
         running.log.error("the attempt failed", reason=fault.value, error=str(error), exc_info=unforeseen)
         running.fault = fault
@@ -428,8 +419,7 @@ class Controller:
         running = self._running
         if running is None:
             return
-        evidence = running.examining.evidence(running.fault)
-        running.evidence = evidence = replace(evidence, locked_out=running.locked_out)
+        evidence = running.weigh(self._ports.clock.monotonic())
         member = self._members.get(evidence.identified.member_id) if evidence.identified is not None else None
         trusted = member is None or not member.limited or self._clock_trusted()
         decision = decide(evidence, member, self._ports.clock.now(), trusted, running.conduct.policy)
@@ -446,28 +436,14 @@ class Controller:
             return
         if decision.outcome is Outcome.GRANTED:
             self._ports.panel.signal(Signal.WELCOME)
-        attempt = self._completed(running, decision)
+        attempt = running.completed(decision, self._ports.clock.now())
 
         def job() -> Event:
             return Closed(attempt, self._ports.recorder.close_attempt(attempt))
 
         self._work(self._ports.writing, running, job, closing=True)
 
-    def _completed(self, running: _Running, decision: Decision) -> Attempt:
-        evidence = running.evidence or Evidence()
-        return replace(
-            running.attempt,
-            closed_at=self._ports.clock.now(),
-            outcome=decision.outcome,
-            reason=decision.reason,
-            member_id=decision.member_id,
-            smile=evidence.smile,
-            emotion=None if running.conduct.policy.emotions is EmotionRule.OFF else evidence.emotion,
-            liveness=running.conduct.policy.liveness.value,
-            **running.examining.summary(),
-        )
-
-    def _closed(self, running: _Running, event: Closed) -> None:
+    def _closed(self, running: Running, event: Closed) -> None:
         attempt = event.attempt
         closed_at = attempt.closed_at or self._ports.clock.now()
         decision = Decision(attempt.outcome or Outcome.DENIED, attempt.reason, attempt.member_id)
@@ -490,7 +466,7 @@ class Controller:
         if running is None:
             return
         denied = Decision(Outcome.DENIED, Reason.RECORDS_UNAVAILABLE, decision.member_id)
-        attempt = self._completed(running, denied)
+        attempt = running.completed(denied, self._ports.clock.now())
         self._ports.writing.submit(lambda: self._ports.recorder.finish_later(attempt))
         if decision.outcome is Outcome.GRANTED:
             self._note("grant_lapsed", "not on record in time; the strike did not move", {"attempt": attempt.id})
@@ -499,6 +475,7 @@ class Controller:
         self._ended(attempt)
 
     def _ended(self, attempt: Attempt) -> None:
+        self._take_over_conduct()
         self._last = attempt
         member = self._members.get(attempt.member_id or "")
         self._on_attempt(attempt, member.name if member is not None else "")
@@ -507,11 +484,14 @@ class Controller:
         running, self._running = self._running, None
         if running is None:
             return
-        running.fault = Reason.INTERNAL_ERROR
-        running.evidence = running.examining.evidence(running.fault)
-        attempt = self._completed(running, Decision(Outcome.DENIED, Reason.INTERNAL_ERROR))
+        attempt = running.completed(Decision(Outcome.DENIED, Reason.INTERNAL_ERROR), self._ports.clock.now())
         self._ports.writing.submit(lambda: self._ports.recorder.finish_later(attempt))
         running.log.warning("the attempt ends because the daemon stops", **journal_fields(attempt))
+
+    def _take_over_conduct(self) -> None:
+        """Let changed rules hold, unless an attempt is under way: that one ends under those it began with."""
+        if self._running is None and self._next_conduct is not None:
+            self._conduct, self._next_conduct = self._next_conduct, None
 
     # --- operators and the record
 
@@ -544,7 +524,7 @@ class Controller:
         return {
             "door": self._name,
             "phase": self._door.phase.value,
-            "strike": "energized" if self._door.relock_at is not None else "locked",
+            "strike": "stuck" if self._strike.stuck else "energized" if self._door.relock_at is not None else "locked",
             "attempt": self._door.attempt,
             "locked_out_s": round(max(0.0, self._locked_until - now), 1),
             "failures": self._lock_out.failures,
@@ -554,14 +534,3 @@ class Controller:
             "started_at": self._started_at.isoformat(),
             "last": None if self._last is None else {"id": self._last.id, **journal_fields(self._last)},
         }
-
-
-_FAULTS: tuple[tuple[type[Exception], Reason], ...] = (
-    (CameraError, Reason.CAMERA_UNAVAILABLE),
-    (RecognizerError, Reason.RECOGNIZER_UNAVAILABLE),
-    (RecordsError, Reason.RECORDS_UNAVAILABLE),
-)
-
-
-def _fault_of(error: Exception) -> Reason:
-    return next((reason for kind, reason in _FAULTS if isinstance(error, kind)), Reason.INTERNAL_ERROR)

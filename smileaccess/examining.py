@@ -221,7 +221,9 @@ class Examining:
 
     def _wants_expression(self) -> bool:
         off = self.rules.liveness.mode is LivenessMode.OFF
-        return not off and not self._live() and self._asked_counts[Purpose.EXPRESSION] < self.rules.expressions
+        asked = self._asked_counts[Purpose.EXPRESSION]
+        # Whose smile it is can be told only once the member is known; until then the question may cost for nothing.
+        return not off and self.identified is not None and not self._live() and asked < self.rules.expressions
 
     def _wants_identity(self, face: Face) -> bool:
         if self.identified is not None or self._asked_counts[Purpose.IDENTITY] >= self.rules.searches:

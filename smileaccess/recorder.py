@@ -81,9 +81,12 @@ class Recorder:
 
     def _catch_up(self) -> None:
         while self._waiting:
+            write = self._waiting.popleft()
             try:
-                self._waiting[0]()
+                write()
             except RecordsFailed as error:
                 # The same again would fail again: the row is there already (a commit that came late), or is refused.
-                log.warning("a row that waited was not written", error=str(error))
-            self._waiting.popleft()
+                log.error("a row that waited was not written", error=str(error))
+            except RecordsError:
+                self._waiting.appendleft(write)
+                raise

@@ -257,10 +257,11 @@ class Settings(_Section):
 def load(path: Path) -> Settings:
     """Read a settings file; SettingsError names all that is wrong with it."""
     try:
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise SettingsError([f"settings: {path}: {size} bytes: a settings file has at most {LARGEST_FILE}"])
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:
+            raise SettingsError([f"settings: {path}: too large: a settings file has at most {LARGEST_FILE} bytes"])
+        text = content.decode("utf-8")
     except OSError as error:
         fix = "name the file with --config, or start from the commented one that `smileaccess config example` prints"
         raise SettingsError([f"settings: {path}: {error.strerror or error}: {fix}"]) from error

@@ -197,6 +197,9 @@ class TestTexts:
     def test_a_time_is_iso_or_a_duration_before_now(self, text: str, expected: str) -> None:
         assert moment_of(text, NOW).isoformat() == expected
 
+    def test_for_validity_a_duration_counts_from_now_on(self) -> None:
+        assert moment_of("7d", NOW, ahead=True).isoformat() == "2026-11-29T12:00:00+00:00"
+
     def test_a_date_is_local_midnight(self) -> None:
         assert local(moment_of("2026-01-31", NOW)) == "2026-01-31 00:00:00"
 

@@ -20,15 +20,17 @@ import numpy as np
 import pytest
 
 from smileaccess import wiring
-from smileaccess.cli.capture import PATIENCE, STEPS, Collector, collect
+from smileaccess.cli.capture import PATIENCE, STEPS, Collector, collect, frames_of
 from smileaccess.cli.common import caller
+from smileaccess.control import ControlServer, Groups
 from smileaccess.enrollment import Desk, NoGoodPicture
+from smileaccess.events import Event, Noted
 from smileaccess.keys import ALL_KEYS, public_half
 from smileaccess.membership import load_roster
-from smileaccess.model import Member
+from smileaccess.model import Frame, Member
 from smileaccess.registry import Registry
 from smileaccess.settings import load
-from tests.fakes_devices import FakeClock
+from tests.fakes_devices import FakeCamera, FakeClock
 from tests.fakes_records import FakeMembers
 from tests.fakes_vision import FakeRecognizer, FakeVision, Painted, opened, painting, scene
 from tests.house import FACES, House, attempt
@@ -228,6 +230,12 @@ class TestChanges:
         assert enrolled.run("members", "validity", "Barack Obama").code == 0
         assert stored(enrolled)[0].limited is False
 
+    def test_a_duration_ends_in_the_future(self, enrolled: House) -> None:
+        assert enrolled.run("members", "validity", "Barack Obama", "--until", "7d").code == 0
+        (member,) = stored(enrolled)
+        assert member.valid_until is not None
+        assert member.valid_until > member.created_at
+
     def test_an_empty_span_is_refused(self, enrolled: House) -> None:
         options = ("--from", "2030-01-02", "--until", "2030-01-01")
         assert enrolled.run("members", "validity", "Barack Obama", *options).code == 1
@@ -278,6 +286,26 @@ class TestForget:
         shown = enrolled.run("members", "forget", "Barack Obama", "--yes").out
         assert "Receipt for Barack Obama" in shown
         assert [line for line in shown.splitlines() if len(line) > 80] == []
+
+    def test_at_a_terminal_only_the_name_typed_forgets(self, enrolled: House) -> None:
+        for answer, code in (("Barack", 1), ("Barack Obama", 0)):
+            leader, follower = pty.openpty()
+            command = [
+                sys.executable,
+                "-m",
+                "smileaccess",
+                "--config",
+                enrolled.config,
+                "members",
+                "forget",
+                "Barack Obama",
+            ]
+            os.write(leader, f"{answer}\n".encode())
+            done = subprocess.run(command, stdin=follower, stdout=follower, stderr=follower, check=False)
+            os.close(leader)
+            os.close(follower)
+            assert done.returncode == code
+            assert len(members(enrolled)) == code
 
 
 class TestImport:
@@ -360,6 +388,20 @@ class TestCamera:
             file.write(f'[camera]\nkind = "reel"\npath = "{reel}"\nfps = 60\n')
         result = house.run("enroll", "Barack Obama", "--camera", "--consent", "--json")
         assert (result.code, len(result.json()["member"]["templates"])) == (0, 3), result.err
+
+    def test_a_running_daemons_camera_is_used(self, house: House) -> None:
+        noted: list[Event] = []
+        camera = FakeCamera([Frame(painting(Painted(7)), 1, 0.0)])
+        camera.start()
+        settings, groups = load(house.config), Groups("a", "b", "c")
+        path = Path(settings.control.socket)
+        server = ControlServer(
+            path, groups=groups, door="front", clock=FakeClock(), camera=camera, put=noted.append, on_crash=lambda: None
+        )
+        server.start()
+        with closing(server), frames_of(settings, FakeClock(), "new here") as frames:
+            assert np.array_equal(next(frames), painting(Painted(7)))
+        assert [each.event.why for each in noted if isinstance(each, Noted)] == ["new here"]
 
     def test_a_camera_that_is_not_there_is_code_1(self, house: House) -> None:
         with house.config.open("a") as file:

@@ -282,18 +282,43 @@ def test_who_is_recognized_decides_the_reason(who: tuple[Candidate, ...], reason
     assert rig.attempt().reason is reason
 
 
-def test_an_attempt_that_runs_out_of_time() -> None:
-    """An attempt whose recognizer never answers ends at its deadline."""
+def test_a_recognizer_that_hangs_is_a_fault() -> None:
+    """An attempt whose recognizer never answers, not even late, ends at its deadline as what it is: no refusal."""
+    rig = Rig()
+    rig.press()
+    for _ in range(100):
+        rig.work(rig.writing)
+        rig.work(rig.eyes)
+        rig.wait(0.1)
+    rig.settle()
+
+    assert rig.records.rows[rig.ended[0].id].reason is Reason.RECOGNIZER_UNAVAILABLE
+    assert rig.ended_at[0] == pytest.approx(1010.0)
+
+
+def test_a_camera_that_hangs_is_a_fault() -> None:
+    """A look that never ends is no face that never smiled, and counts toward no lock-out."""
     rig = Rig()
     rig.press()
     for _ in range(3):
-        rig.work(rig.writing)
+        rig.settle()
         rig.work(rig.eyes)
+    rig.settle()
     rig.wait(10.0)
     rig.settle()
 
-    assert rig.records.rows[rig.ended[0].id].reason is Reason.NO_SMILE
-    assert rig.ended_at[0] == pytest.approx(1010.0)
+    assert rig.records.rows[rig.ended[0].id].reason is Reason.CAMERA_UNAVAILABLE
+
+
+def test_an_attempt_broken_inside_is_an_internal_error() -> None:
+    """An answer that cannot even be counted denies the attempt, which is on record, and the door goes on."""
+    rig = Rig()
+    rig.recognizer.who = (None,)  # type: ignore[assignment]
+    broken = rig.attempt()
+    rig.recognizer.who = (Candidate(ANN, 99.5),)
+    rig.rest()
+
+    assert (broken.reason, granted(rig.attempt())) == (Reason.INTERNAL_ERROR, True)
 
 
 def test_the_press_during_an_attempt_is_no_second_one() -> None:
@@ -327,7 +352,7 @@ def open_fails(error: Exception) -> Callable[[Rig], None]:
 
 
 def odd_sight(rig: Rig) -> None:
-    rig.vision.scene = lambda _at: make_sight(replace(make_face(), quality=None))  # type: ignore[type-var]
+    rig.vision.scene = lambda _at: make_sight(replace(make_face(), quality=None))  # type: ignore[arg-type]
 
 
 def odd_answer(rig: Rig) -> None:
@@ -519,6 +544,21 @@ def test_rex_relocks() -> None:
     rig.wait(0.2)
 
     assert (rig.panel.held, rig.panel.signals[-1]) == (False, Signal.LOCKED)
+
+
+def test_a_relock_that_fails_is_tried_again() -> None:
+    """A strike that would not lock is told as a fault, also when the door has had its rest, until it locks."""
+    rig = Rig()
+    rig.press(REX)
+    rig.panel.error = PanelUnavailable("welded")
+    rig.wait(8.0)
+    rig.settle()
+    stuck = rig.status()["strike"], rig.panel.signals[-1], rig.journal.count(("records", "event strike_failed"))
+    rig.panel.error = None
+    rig.wait(1.5)
+
+    assert stuck == ("stuck", Signal.FAULT, 1)
+    assert (rig.status()["strike"], rig.panel.held, rig.panel.signals[-1]) == ("locked", False, Signal.LOCKED)
 
 
 def test_a_relock_during_an_attempt_does_not_hide_the_cue() -> None:
@@ -813,6 +853,17 @@ def test_other_rules_hold_from_the_next_attempt_on() -> None:
     rig.attempt()
 
     assert [attempt.reason for attempt in rig.ended] == [None, Reason.EMOTION_MISMATCH]
+
+
+def test_another_unlock_time_holds_from_the_next_attempt_on() -> None:
+    """Also the strike moves for as long as the attempt's own rules say."""
+    rig = examining()
+    rig.tell(ConductChanged(replace(CONDUCT, door=replace(CONDUCT.door, unlock_s=2.0))))
+    rig.watch(5.0)
+    rig.rest()
+    rig.attempt()
+
+    assert [seconds for what, seconds in rig.panel.log if what == "energize"] == [5.0, 2.0]
 
 
 # --- the stop

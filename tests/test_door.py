@@ -361,7 +361,7 @@ actions = st.tuples(
 def own(watched: Watched, action: str, serial: int) -> list[DoorEvent]:
     """Return the events of an action, about the attempt under way where it needs one."""
     attempt = watched.door.attempt or "none"
-    return {
+    events: dict[str, list[DoorEvent]] = {
         "request": [Requested(f"n{serial}", Trigger.BUTTON)],
         "grant": [Decided(attempt, GRANTED)],
         "deny": [Decided(attempt, DENIED)],
@@ -372,7 +372,8 @@ def own(watched: Watched, action: str, serial: int) -> list[DoorEvent]:
         "unlock": [UnlockRecorded(watched.now + 3.0)],
         "expired unlock": [UnlockRecorded(watched.now - 0.1)],
         "time": [TimePassed()],
-    }[action]
+    }
+    return events[action]
 
 
 @settings(max_examples=300, deadline=None)

@@ -218,6 +218,12 @@ class TestMorePictures:
         with pytest.raises(MemberNotFound):
             enroll(desk, pictures(ADA), request("Ada", to="m_none"))
 
+    def test_a_forgotten_members_id_is_nobodys(self, desk: Desk, members: FakeMembers) -> None:
+        ada = enroll(desk, pictures(ADA), request("Ada")).member
+        forget(desk.registry, ada, members.records)
+        with pytest.raises(MemberNotFound):
+            enroll(desk, pictures(ADA), request("Ada", to=ada.id))
+
     def test_of_two_namesakes_the_id_must_be_told(self, desk: Desk) -> None:
         enroll(desk, pictures(ADA), request("Ada"))
         enroll(desk, pictures(BOB), request("Ada", allow_duplicate=True))
@@ -247,6 +253,13 @@ class LosesWhatItStores(FakeMembers):
 
 
 class TestNothingHalfDone:
+    def test_pictures_that_do_not_find_their_person_are_not_stored(self, desk: Desk) -> None:
+        strict = replace(desk, threshold=99.9)
+        with pytest.raises(NoGoodPicture) as refused:
+            enroll(strict, pictures(ADA), request("Ada"))
+        assert [each.remark for each in refused.value.verdicts] == ["not found back: similarity 99.5"] * 3
+        assert stored(desk) == []
+
     def test_what_is_not_found_in_the_stored_list_is_taken_back(self) -> None:
         vision, members = FakeVision(), LosesWhatItStores()
         desk = desk_of(members, vision, FakeRecognizer(vision, unseal))

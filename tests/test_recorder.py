@@ -125,19 +125,17 @@ def test_finishing_a_row_that_is_complete_leaves_it(records: JournaledRecords, l
     assert [line["event"] for line in lines] == ["a row that waited was not written"]
 
 
-def test_finishing_half_way_is_taken_up_again(records: JournaledRecords, journal: list[Entry]) -> None:
-    """A row that was opened before the record failed again is completed later, not opened twice."""
+def test_finishing_waits_for_the_record(records: JournaledRecords, journal: list[Entry]) -> None:
+    """An open row that cannot be completed now is completed as soon as it can be, and not opened twice."""
     recorder = Recorder(records)
+    recorder.open_attempt(make_attempt("a"))
     records.broken = {"close"}
-    records.error = RecordsFailed("not open")
-    recorder.finish_later(ended("b"))
-    assert written(journal) == ["open b"]
+    recorder.finish_later(ended())
+    assert records.rows["a"].closed_at is None
 
-    records.broken, records.error = {"close"}, RecordsUnavailable("full")
-    recorder.finish_later(ended("a"))
     records.broken = set()
     recorder.event_later(make_event())
-    assert records.rows["a"] == ended("a")
+    assert written(journal) == ["open a", "close denied", "event unlock"]
 
 
 def test_a_row_that_is_refused_does_not_block_the_others(records: JournaledRecords) -> None:

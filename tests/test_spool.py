@@ -678,20 +678,23 @@ def test_the_revision_shows_changes_by_others_and_by_us(made: Spool, path: Path)
     assert made.revision() == revisions[-1]
 
 
-@pytest.mark.parametrize("table", ["members", "templates", "member_floors"])
 @pytest.mark.parametrize(
-    "statement", ["INSERT INTO {} SELECT * FROM kept", "UPDATE {} SET rowid = rowid", "DELETE FROM {}"]
+    "statement",
+    [
+        "UPDATE members SET document = x'00'",
+        "UPDATE members SET version = version + 1",
+        "UPDATE templates SET sealed = x'00'",
+        "UPDATE member_floors SET version = version + 1",
+        "DELETE FROM templates",
+        "DELETE FROM member_floors",
+        "INSERT INTO members SELECT 'm_9', version, document, signature FROM members",
+    ],
 )
-def test_the_revision_shows_what_others_write_past_the_spool(
-    made: Spool, path: Path, table: str, statement: str
-) -> None:
+def test_the_revision_shows_what_others_write_past_the_spool(made: Spool, path: Path, statement: str) -> None:
     """Whoever inserts, updates or deletes a row of the list with plain SQL is noticed, whichever table it is."""
     enroll(made, member("m_1"))
-    outsider(path, f"CREATE TABLE kept AS SELECT * FROM {table}")
-    if statement.startswith("INSERT"):
-        outsider(path, f"DELETE FROM {table}")
     before = made.revision()
-    outsider(path, statement.format(table))
+    outsider(path, statement)
     assert made.revision() != before
 
 
@@ -705,13 +708,6 @@ def test_the_revision_stays_while_attempts_come_and_go(made: Spool, path: Path) 
         put(other, granted(11))
         other.add_event(event(12))
     assert made.revision() == before
-
-
-def test_a_removed_count_of_changes_fails(made: Spool, path: Path) -> None:
-    """Without the count no change could be noticed, which is said rather than passed over."""
-    outsider(path, "DELETE FROM member_changes")
-    with pytest.raises(RecordsFailed, match="count of the members' changes was removed"):
-        made.revision()
 
 
 # Pruning

@@ -178,12 +178,12 @@ def _user(uid: int) -> str:
         return str(uid)
 
 
-def moment_option(*names: str, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def moment_option(*names: str, help: str, ahead: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return the decorator for an option that takes a time, as `moment_of` reads it, and gives it in UTC."""
 
     def convert(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:
         try:
-            return None if value is None else moment_of(value, datetime.now(UTC))
+            return None if value is None else moment_of(value, datetime.now(UTC), ahead=ahead)
         except (ValueError, OverflowError) as error:
             told = f"{plain(value or '')!r} is no time: give 2026-01-31, 2026-01-31T18:30, or 2h, 7d"
             raise click.BadParameter(told, ctx, param) from error
@@ -191,14 +191,16 @@ def moment_option(*names: str, help: str) -> Callable[[Callable[..., Any]], Call
     return click.option(*names, callback=convert, metavar="TIME", help=help)
 
 
-def moment_of(text: str, now: datetime) -> datetime:
+def moment_of(text: str, now: datetime, *, ahead: bool = False) -> datetime:
     """Return the UTC time that a text says; ValueError or OverflowError for any other text.
 
-    An ISO date or time, local unless it says otherwise, or a duration before `now`: 90s, 30m, 2h, 7d, 4w.
+    An ISO date or time, local unless it says otherwise, or a duration before `now` (after it, if `ahead`): 90s,
+    30m, 2h, 7d, 4w.
     """
     told = _DURATION.fullmatch(text)
     if told:
-        return now - timedelta(**{_UNITS[told[2]]: int(told[1])})
+        away = timedelta(**{_UNITS[told[2]]: int(told[1])})
+        return now + away if ahead else now - away
     return datetime.fromisoformat(text).astimezone(UTC)
 
 
@@ -290,8 +292,12 @@ def on_terminal() -> bool:
 
 def need_yes(question: str, *, yes: bool) -> None:
     """Ask before something that cannot be undone; without a terminal --yes is needed."""
-    if yes:
-        return
+    if not yes:
+        need_terminal(question)
+        click.confirm(plain(question), abort=True)
+
+
+def need_terminal(question: str) -> None:
+    """Refuse to go on where nobody can be asked."""
     if not on_terminal():
         raise SmileAccessError(f"{question} Without a terminal to ask on, say so with --yes.")
-    click.confirm(plain(question), abort=True)

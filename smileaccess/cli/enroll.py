@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 @click.option("--consent", "consented", is_flag=True, help="The person has read the text and agrees.")
 @click.option("--allow-duplicate", is_flag=True, help="Make a new member although face or name is enrolled.")
 @click.option("--to", metavar="ID", help="Add to this member, however changed the face.")
-@moment_option("--valid-from", help="Not let in before.")
-@moment_option("--valid-until", help="Not let in from then on.")
+@moment_option("--valid-from", ahead=True, help="Not let in before.")
+@moment_option("--valid-until", ahead=True, help="Not let in from then on: a date, or 7d from now.")
 @why_option
 @json_option
 @pass_app

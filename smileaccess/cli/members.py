@@ -19,7 +19,7 @@ from smileaccess.cli.common import (
     json_option,
     local,
     moment_option,
-    need_yes,
+    need_terminal,
     pass_app,
     plain,
     row,
@@ -195,8 +195,8 @@ def enable(app: App, member: str, why: str, as_json: bool) -> None:
 
 @members.command()
 @click.argument("member")
-@moment_option("--from", "valid_from", help="Not let in before; without it no such limit.")
-@moment_option("--until", "valid_until", help="Not let in from then on; without it no such limit.")
+@moment_option("--from", "valid_from", ahead=True, help="Not let in before; without it no such limit.")
+@moment_option("--until", "valid_until", ahead=True, help="Not let in from then on; without it no such limit.")
 @why_option
 @json_option
 @pass_app
@@ -254,7 +254,7 @@ def _confirm_name(member: Member, *, yes: bool) -> None:
     if yes:
         return
     wanted = member.name or member.id
-    need_yes(f"Forget {wanted} ({member.id}) for good?", yes=False)
+    need_terminal(f"Forget {wanted} ({member.id}) for good?")
     if click.prompt(f"Type {plain(wanted)} to forget for good", default="", show_default=False).strip() != wanted:
         raise SmileAccessError(f"member {member.id}: another name was typed: nothing was forgotten")
 

@@ -5,6 +5,7 @@ Controller, policy, recognizer and records are those of production; only the cam
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import threading
@@ -57,13 +58,13 @@ answer_s = 3.0
 free = 20
 
 [records]
-database = "{state}/door.db"
+database = {database}
 
 [keys]
-directory = "{state}/keys"
+directory = {keys}
 
 [control]
-socket = "{socket}"
+socket = {socket}
 
 [log]
 level = "info"
@@ -88,15 +89,18 @@ def state_folder() -> Path:
 
 def set_up(parent: Path, *, unlock_s: float, webcam: str | None) -> Stage:
     """Make a new folder below `parent` with settings and keys; SmileAccessError where it cannot be written."""
-    folder = parent / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
+    folder = parent.absolute() / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
     try:
         folder.mkdir(parents=True, mode=0o700)
         _remove_older(parent)
         text = _SETTINGS.format(
-            state=folder,
+            database=_quoted(folder / "door.db"),
+            keys=_quoted(folder / "keys"),
             unlock_s=unlock_s,
-            socket=_socket_path(folder),
-            camera=f'kind = "webcam"\ndevice = "{webcam}"' if webcam else f'kind = "reel"\npath = "{folder}"',
+            socket=_quoted(_socket_path(folder)),
+            camera=f'kind = "webcam"\ndevice = {_quoted(webcam)}'
+            if webcam
+            else f'kind = "reel"\npath = {_quoted(folder)}',
         )
         settings_file = folder / "smileaccess.toml"
         settings_file.write_text(text, encoding="utf-8")
@@ -275,6 +279,11 @@ def _socket_path(folder: Path) -> str:
         return path
     runtime = os.environ.get("XDG_RUNTIME_DIR") or "/tmp"  # noqa: S108 -- the name below is ours alone
     return f"{runtime}/smileaccess-demo-{os.getpid()}.sock"
+
+
+def _quoted(path: Path | str) -> str:
+    """Return a path as TOML text, whatever characters it has: JSON's escapes are among TOML's."""
+    return json.dumps(str(path), ensure_ascii=False)
 
 
 def _remove_older(parent: Path) -> None:

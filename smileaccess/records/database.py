@@ -74,6 +74,10 @@ class Database:
         with self._transaction("BEGIN IMMEDIATE"):
             yield self.state()
 
+    def moved(self) -> tuple[int, int]:
+        """Return what differs once anybody has written: others (SQLite's data_version), or this connection."""
+        return int(self.one("PRAGMA data_version")), self._connection.total_changes
+
     def all(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """Run a statement and return all rows of its answer, columns in order."""
         with schema.translated(self.path):

@@ -5,6 +5,7 @@ The digest of those versions (the floors) is part of the chain's sealed state, s
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -26,12 +27,14 @@ def stored(db: Database) -> list[SignedMember]:
     return [SignedMember(**row, sealed=sealed.get(row["id"], {})) for row in members]
 
 
-def changes(db: Database) -> int:
-    """Return how often the list was changed, as the file's own triggers count; RecordsFailed where that is gone."""
-    number = db.one("SELECT max(number) FROM member_changes")
-    if number is None:
-        raise RecordsFailed(f"records: {db.path}: the count of the members' changes was removed: restore a backup")
-    return int(number)
+def fingerprint(db: Database) -> int:
+    """Return a number made of everything that the list holds: 60 bits of a hash, so that any change shows."""
+    with db.snapshot():
+        rows = [
+            [repr(sorted(row.items())) for row in db.all(f"SELECT * FROM {table} ORDER BY 1")]  # noqa: S608 -- ours
+            for table in ("members", "templates", "member_floors")
+        ]
+    return int(hashlib.sha256(repr(rows).encode()).hexdigest()[:15], 16)
 
 
 def floors(db: Database, state: State) -> dict[str, int]:

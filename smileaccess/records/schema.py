@@ -119,16 +119,6 @@ CREATE TABLE member_floors (
 ) STRICT;
 """
 
-# The file itself counts the changes of the members' list, so that one by any program shows, and no attempt does. The
-# count is a hint to look again, not evidence: nothing is sealed.
-_COUNT = "CREATE TABLE member_changes (number INTEGER NOT NULL) STRICT; INSERT INTO member_changes VALUES (0);"
-_COUNTED = "".join(
-    f"CREATE TRIGGER {table}_{change.lower()}_counted AFTER {change} ON {table} "  # noqa: S608
-    "BEGIN UPDATE member_changes SET number = number + 1; END;\n"
-    for table in ("members", "templates", "member_floors")
-    for change in ("INSERT", "UPDATE", "DELETE")
-)
-
 
 @contextlib.contextmanager
 def translated(path: Path) -> Iterator[None]:
@@ -186,7 +176,7 @@ def _build(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
     os.fchmod(handle, _MODE)
     os.close(handle)
     with contextlib.closing(_connection(path)) as connection:
-        connection.executescript(f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; {TABLES} {_COUNT} {_COUNTED}")
+        connection.executescript(f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; {TABLES}")
         fill(connection)
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")

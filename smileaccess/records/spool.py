@@ -40,6 +40,7 @@ class Spool:
 
     def __init__(self, database: Database, now: Callable[[], datetime] = _utc_now) -> None:
         self._db = database
+        self._revision: tuple[tuple[int, int], int] | None = None
         self._now = now
 
     @classmethod
@@ -178,8 +179,14 @@ class Spool:
         return count
 
     def revision(self) -> int:
-        """Return a number that differs after any change of the members' list by any program; attempts leave it."""
-        return memberlist.changes(self._db)
+        """Return a number that differs after any change of the members' list by any program; attempts leave it.
+
+        The list is read only after somebody has written to the file at all.
+        """
+        moved = self._db.moved()
+        if self._revision is None or self._revision[0] != moved:
+            self._revision = moved, memberlist.fingerprint(self._db)
+        return self._revision[1]
 
     def signed_members(self) -> list[SignedMember]:
         """Return every stored member as stored, in one snapshot: nothing is verified here."""

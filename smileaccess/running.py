@@ -1,0 +1,89 @@
+"""The attempt under way as the controller holds it: what is awaited of the workers, the evidence, the row it becomes.
+
+It puts no work out and writes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from smileaccess.errors import CameraError, RecognizerError, RecordsError
+from smileaccess.model import Attempt, Decision, Evidence, Reason
+from smileaccess.policy import EmotionRule, prevailing
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from smileaccess.conduct import Conduct
+    from smileaccess.examining import Examining
+
+LATE_S = 0.5
+"""How much longer than its bound a worker may take before it counts as hanging, in seconds: for looking at a frame and
+for a busy machine."""
+
+_FAULTS: tuple[tuple[type[Exception], Reason], ...] = (
+    (CameraError, Reason.CAMERA_UNAVAILABLE),
+    (RecognizerError, Reason.RECOGNIZER_UNAVAILABLE),
+    (RecordsError, Reason.RECORDS_UNAVAILABLE),
+)
+
+
+def fault_of(error: Exception) -> Reason:
+    """Return the reason that a worker's error is for an attempt: internal_error for whatever is not foreseen."""
+    return next((reason for kind, reason in _FAULTS if isinstance(error, kind)), Reason.INTERNAL_ERROR)
+
+
+@dataclass(slots=True)
+class Running:
+    """One attempt from its beginning to its end; times are monotonic seconds.
+
+    `seen` is the last frame's sequence; `due` says by when a worker must have answered, a fault each.
+    """
+
+    attempt: Attempt
+    examining: Examining
+    conduct: Conduct
+    log: Any
+    deadline: float
+    locked_out: bool = False
+    seen: int = 0
+    fault: Reason | None = None
+    evidence: Evidence | None = None
+    due: dict[Reason, float] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    def expect(self, fault: Reason, by: float) -> None:
+        """Take note that a worker was given something to do; where nothing comes back in time, it is `fault`."""
+        self.due[fault] = by + LATE_S
+
+    def came(self, fault: Reason) -> None:
+        """Take note that the worker has answered."""
+        self.due.pop(fault, None)
+
+    def weigh(self, now: float) -> Evidence:
+        """Return the evidence as it stands, with a worker that hangs as the fault that it is."""
+        if self.fault is Reason.INTERNAL_ERROR:
+            # What is broken is not asked for its opinion.
+            self.evidence = Evidence(fault=self.fault)
+        else:
+            hanging = [fault for fault, by in self.due.items() if now >= by]
+            fault = self.fault or (prevailing(hanging) if hanging else None)
+            self.evidence = replace(self.examining.evidence(fault), locked_out=self.locked_out)
+            self.summary = self.examining.summary()
+        return self.evidence
+
+    def completed(self, decision: Decision, closed_at: datetime) -> Attempt:
+        """Return the row as it stands at the end, from what was weighed last."""
+        evidence = self.evidence or Evidence()
+        return replace(
+            self.attempt,
+            closed_at=closed_at,
+            outcome=decision.outcome,
+            reason=decision.reason,
+            member_id=decision.member_id,
+            smile=None if evidence.smile is None else round(evidence.smile, 1),
+            emotion=None if self.conduct.policy.emotions is EmotionRule.OFF else evidence.emotion,
+            liveness=self.conduct.policy.liveness.value,
+            **self.summary,
+        )

@@ -1,0 +1,124 @@
+"""Finding and changing members."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from smileaccess import registry
+from smileaccess.errors import EnrollmentRefused, MemberNotFound, RecordsUnavailable
+from smileaccess.keys import public_half
+from smileaccess.membership import forgotten
+from smileaccess.model import Consent, Member, MemberStatus, Template
+from smileaccess.registry import Registry, find, mentions
+from tests.fakes_devices import FakeClock
+from tests.fakes_records import FakeMembers
+from tests.house import attempt
+
+NOW = FakeClock().now()
+
+
+def member(member_id: str, name: str) -> Member:
+    template = Template(f"t_{member_id}", "model", b"sealed", NOW)
+    return Member(member_id, 1, name, MemberStatus.ACTIVE, NOW, Consent(NOW, "1"), templates=(template,))
+
+
+ADA, ANN = member("m_aa11", "Ada"), member("m_aa22", "Ann")
+
+
+@pytest.fixture
+def desk() -> Registry:
+    made = Registry(FakeMembers(), b"e" * 32, public_half(b"e" * 32), "test", FakeClock(), "erin")
+    made.put(ADA, "member_enrolled", "")
+    return made
+
+
+def stored(desk: Registry) -> Member:
+    (only,) = desk.roster().members
+    return only
+
+
+class TestFind:
+    @pytest.mark.parametrize("wanted", ["m_aa11", "m_aa1", "Ada", " Ada "])
+    def test_by_id_its_beginning_or_the_name(self, wanted: str) -> None:
+        assert find([ADA, ANN], wanted) == ADA
+
+    @pytest.mark.parametrize("wanted", ["m_aa", "", "ada", "Bob", "m_bb"])
+    def test_what_fits_several_or_nobody_is_refused(self, wanted: str) -> None:
+        with pytest.raises(MemberNotFound):
+            find([ADA, ANN], wanted)
+
+    def test_an_ambiguous_one_lists_the_choices(self) -> None:
+        with pytest.raises(MemberNotFound, match="m_aa11, m_aa22"):
+            find([ADA, ANN], "m_aa")
+
+    def test_a_whole_id_goes_before_a_name_that_looks_like_it(self) -> None:
+        assert find([member("m_x", "m_aa11"), ADA], "m_aa11") == ADA
+
+    def test_a_forgotten_one_is_found_by_the_whole_id_only(self) -> None:
+        gone = forgotten(ADA)
+        assert find([gone, ANN], "m_aa11") == gone
+        assert find([gone, ANN], "m_aa") == ANN
+
+    def test_a_name_fits_however_it_was_typed(self) -> None:
+        zoe = member("m_zoe", "Zo\u00eb")
+        assert find([zoe], "Zoe\u0308") == zoe
+
+
+class TestChange:
+    def test_each_change_is_a_newer_signed_version(self, desk: Registry) -> None:
+        changed = registry.rename(desk, ADA, "Ada L.", "married")
+        assert stored(desk) == changed == replace(ADA, name="Ada L.", version=2)
+
+    @pytest.mark.parametrize("name", ["Ada", "", "a\nb"])
+    def test_a_name_that_cannot_be_kept_changes_nothing(self, desk: Registry, name: str) -> None:
+        with pytest.raises(EnrollmentRefused):
+            registry.rename(desk, ADA, name)
+        assert stored(desk) == ADA
+
+    def test_what_is_so_already_is_refused(self, desk: Registry) -> None:
+        with pytest.raises(EnrollmentRefused, match="active already"):
+            registry.enable(desk, ADA)
+        assert registry.disable(desk, ADA).status is MemberStatus.DISABLED
+
+    def test_a_span_must_hold_at_some_time(self, desk: Registry) -> None:
+        with pytest.raises(EnrollmentRefused):
+            registry.set_validity(desk, ADA, NOW, NOW - timedelta(days=1))
+        assert registry.set_validity(desk, ADA, NOW, NOW + timedelta(days=1)).limited
+
+    def test_a_forgotten_member_is_changed_no_more(self, desk: Registry) -> None:
+        with pytest.raises(MemberNotFound, match="forgotten"):
+            registry.enable(desk, forgotten(ADA))
+
+    def test_a_change_that_cannot_be_put_on_record_is_not_made(self, desk: Registry) -> None:
+        assert isinstance(desk.members, FakeMembers)
+        desk.members.records.fail()
+        with pytest.raises(RecordsUnavailable):
+            registry.disable(desk, ADA)
+        assert stored(desk) == ADA
+
+
+class TestForget:
+    def test_only_the_retired_id_is_left(self, desk: Registry) -> None:
+        assert isinstance(desk.members, FakeMembers)
+        receipt = registry.forget(desk, ADA, desk.members.records, "asked for it")
+        assert stored(desk) == forgotten(ADA)
+        assert (receipt.name, receipt.templates, receipt.consent, receipt.events) == ("Ada", 1, ADA.consent, 2)
+        assert "Ada" not in repr(desk.members.records.put_down)
+
+    def test_a_row_counts_where_the_id_is_the_member_or_a_candidate(self) -> None:
+        seen = attempt(member_id=None)
+        assert [mentions(seen, "m_ada"), mentions(attempt(), "m_ada"), mentions(seen, "m_bob")] == [True, True, False]
+
+    def test_a_deleted_row_is_retired_under_a_newer_version(self, desk: Registry) -> None:
+        assert isinstance(desk.members, FakeMembers)
+        desk.members.stored.clear()
+        assert len(desk.roster().refused) == 1
+        registry.forget(desk, registry.unverified(desk, ADA.id), desk.members.records)
+        assert (desk.roster().refused, stored(desk).version) == ((), 2)
+
+    def test_an_id_that_was_never_there_is_refused(self, desk: Registry) -> None:
+        with pytest.raises(MemberNotFound):
+            registry.unverified(desk, "m_never")

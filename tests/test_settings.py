@@ -1,0 +1,515 @@
+"""The settings: the commented file and the classes agree, and whatever is wrong is said, all of it, by name."""
+
+from __future__ import annotations
+
+import math
+import re
+import socket
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from annotated_types import Ge, Le
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from smileaccess.conduct import Conduct
+from smileaccess.door import DoorRules
+from smileaccess.errors import SettingsError
+from smileaccess.examining import ExaminingRules
+from smileaccess.gates import EnrollmentLimits, Limits
+from smileaccess.liveness import LivenessRules
+from smileaccess.model import Emotion, LivenessMode
+from smileaccess.policy import EmotionRule, LockOutRules, Rules
+from smileaccess.settings import LARGEST_FILE, SHIPPED, Settings, as_toml, changed_sections, load, parse
+
+CONFIG = Path(__file__).parent.parent / "config" / "smileaccess.toml"
+FILE = CONFIG.read_text(encoding="utf-8")
+DOCUMENT = tomllib.loads(FILE)
+
+
+def sections() -> dict[str, type[BaseModel]]:
+    found = {name: field.annotation for name, field in Settings.model_fields.items()}
+    return {name: kind for name, kind in found.items() if isinstance(kind, type) and issubclass(kind, BaseModel)}
+
+
+def bounded() -> list[tuple[str, str, Any, Any]]:
+    """Return every number that has bounds: section, name, least and most."""
+    found = []
+    for section, kind in sections().items():
+        for name, field in kind.model_fields.items():
+            least = [bound.ge for bound in field.metadata if isinstance(bound, Ge)]
+            most = [bound.le for bound in field.metadata if isinstance(bound, Le)]
+            found += [(section, name, *bounds) for bounds in zip(least, most, strict=True)]
+    return found
+
+
+def comments() -> dict[tuple[str, str], str]:
+    """Return what the file says beside each setting."""
+    found, section = {}, ""
+    for line in FILE.splitlines():
+        if head := re.fullmatch(r"\[(\w+)\]", line):
+            section = head[1]
+        elif setting := re.match(r"(\w+) = .*?(?:#\s*(.*))?$", line):
+            found[section, setting[1]] = setting[2] or ""
+    return found
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        parse(text)
+    assert caught.value.exit_code == 2
+    assert str(caught.value) == "\n".join(caught.value.problems)
+    return caught.value.problems
+
+
+BOUNDED = bounded()
+COMPANIONS = {
+    ("liveness", "neutral_below", 50): "smile_at = 95",
+    ("liveness", "smile_at", 30): "neutral_below = 5",
+}
+"""What must be set along, so that one setting may stand at its bound."""
+
+
+# --- the file
+
+
+def test_the_file_names_every_setting_and_no_other() -> None:
+    """The commented file is the schema: each section, and each setting in it, not commented out."""
+    named = {section: set(keys) for section, keys in DOCUMENT.items()}
+
+    assert named == {section: set(kind.model_fields) for section, kind in sections().items()}
+
+
+def test_the_file_is_the_defaults() -> None:
+    """Reading the file gives what the program does without one."""
+    assert load(CONFIG) == Settings() == parse("")
+
+
+def test_the_file_comes_with_the_package() -> None:
+    """The package holds the same file."""
+    assert SHIPPED.read_text(encoding="utf-8") == FILE
+
+
+def test_every_setting_is_explained() -> None:
+    """Each setting says what it means, except one that says it by its name."""
+    bare = {name for (_, name), comment in comments().items() if not comment}
+
+    assert set(comments()) == {(section, name) for section, keys in DOCUMENT.items() for name in keys}
+    assert bare <= {"socket"}
+
+
+def test_all_numbers_have_bounds() -> None:
+    """No number can be set to nonsense."""
+    numbers = {
+        (section, name)
+        for section, keys in DOCUMENT.items()
+        for name, value in keys.items()
+        if isinstance(value, int | float)
+    }
+
+    assert {(section, name) for section, name, _, _ in BOUNDED} == numbers
+
+
+@pytest.mark.parametrize(("section", "name", "least", "most"), BOUNDED)
+def test_the_files_comment_tells_the_bounds(section: str, name: str, least: float, most: float) -> None:
+    """What the file says a number may be is what it may be."""
+    assert f"{least:g} to {most:g}" in comments()[section, name]
+
+
+@pytest.mark.parametrize("kind", [EmotionRule, LivenessMode], ids=["emotions", "mode"])
+def test_the_files_comment_tells_the_choices(kind: type[EmotionRule | LivenessMode]) -> None:
+    """What the file says a choice may be is what it may be."""
+    comment = comments()[("rules", "emotions") if kind is EmotionRule else ("liveness", "mode")]
+
+    assert set(re.findall(r'"([\w-]+)"', comment)) == {choice.value for choice in kind}
+
+
+@pytest.mark.parametrize(("section", "name"), [("door", "approach"), ("camera", "kind"), ("log", "level")])
+def test_the_files_comment_tells_the_words(section: str, name: str) -> None:
+    """Each word that the file names is taken, and another one is not."""
+    words = re.findall(r'"(\w+)"', comments()[section, name])
+    for word in words:
+        parse(f'[{section}]\n{name} = "{word}"\n' + ('path = "x"' if section == "camera" else ""))
+
+    (problem,) = problems(f'[{section}]\n{name} = "other"')
+    assert set(re.findall(r"'(\w+)'", problem)) == set(words)
+
+
+# --- the defaults of the rooms
+
+
+def test_the_rooms_defaults_are_the_files() -> None:
+    """A rule made without settings is the one that the file describes."""
+    shipped = Settings()
+
+    assert shipped.door_rules() == DoorRules()
+    assert shipped.limits() == Limits()
+    assert shipped.enrollment_limits() == EnrollmentLimits()
+    assert shipped.examining_rules(2) == ExaminingRules()
+    assert shipped.examining_rules(2).liveness == LivenessRules()
+    assert shipped.policy_rules() == Rules()
+    assert shipped.lock_out_rules() == LockOutRules()
+    assert Conduct.of(shipped, 2) == Conduct()
+
+
+def test_what_is_set_reaches_the_rules() -> None:
+    """A setting is not only read but used."""
+    conduct = Conduct.of(
+        parse(
+            """
+            [door]
+            unlock_s = 7
+            approach = "attempt"
+            [camera]
+            timeout_s = 1
+            [quality]
+            face_px = 99
+            [liveness]
+            mode = "smile"
+            smile_at = 60
+            patience_s = 5
+            cue_after_s = [1, 2]
+            [recognition]
+            threshold = 99.5
+            margin = 0.2
+            timeout_s = 4
+            [rules]
+            emotions = "require"
+            required_emotions = ["calm", "happy"]
+            [lockout]
+            free = 1
+            """
+        ),
+        1,
+    )
+
+    assert (conduct.door.unlock_s, conduct.approach, conduct.camera_timeout_s) == (7.0, "attempt", 1.0)
+    assert (conduct.examining.limits.face_px, conduct.examining.agreeing, conduct.examining.margin) == (99.0, 1, 0.2)
+    assert (conduct.examining.patience_s, conduct.examining.liveness.cue_after_s) == (5.0, (1.0, 2.0))
+    assert (conduct.policy.liveness, conduct.policy.smile_at) == (LivenessMode.SMILE, 60.0)
+    assert (conduct.policy.threshold, conduct.examining.threshold, conduct.examine_timeout_s) == (99.5, 99.5, 4.0)
+    assert conduct.policy.required_emotions == {Emotion.CALM, Emotion.HAPPY}
+    assert (conduct.policy.emotions, conduct.lock_out.free) == (EmotionRule.REQUIRE, 1)
+
+
+# --- numbers
+
+
+@pytest.mark.parametrize(("section", "name", "least", "most"), BOUNDED)
+def test_a_number_at_its_bounds(section: str, name: str, least: float, most: float) -> None:
+    """Both bounds themselves are taken."""
+    for value in (least, most):
+        companion = COMPANIONS.get((section, name, int(value)), "")
+        assert getattr(getattr(parse(f"[{section}]\n{name} = {value}\n{companion}"), section), name) == value
+
+
+@pytest.mark.parametrize(("section", "name", "least", "most"), BOUNDED)
+def test_a_number_beyond_its_bounds(section: str, name: str, least: float, most: float) -> None:
+    """A little less or more is refused, with the setting, the value and the bounds."""
+    whole = isinstance(DOCUMENT[section][name], int)
+    for value in (least - 1, most + 1) if whole else (least - 0.001, most + 0.001):
+        assert problems(f"[{section}]\n{name} = {value}") == [
+            f"settings: [{section}] {name} = {value}: must be between {least:g} and {most:g}"
+        ]
+
+
+@pytest.mark.parametrize(("section", "name", "least", "most"), BOUNDED)
+@pytest.mark.parametrize("value", ["true", '"5"', "nan", "inf", "-inf", "[1]", "{a = 1}", "2031-05-17"])
+def test_a_number_of_the_wrong_kind(section: str, name: str, least: float, most: float, value: str) -> None:
+    """Truth, text, no number, infinity, a list, a table and a date are no numbers."""
+    (problem,) = problems(f"[{section}]\n{name} = {value}")
+
+    assert problem.startswith(f"settings: [{section}] {name} = ")
+    assert problem.split(": ")[-1] in {
+        "must be a number",
+        "must be a whole number",
+        "must be a finite number",
+        f"must be between {least:g} and {most:g}",
+    }
+
+
+def test_a_whole_number_is_a_number() -> None:
+    """Nobody has to write the point."""
+    assert parse("[door]\nunlock_s = 7").door.unlock_s == 7.0
+
+
+@pytest.mark.parametrize("pair", ["[0, 0]", "[0, 5]", "[2, 2]"])
+def test_the_cues_moments(pair: str) -> None:
+    """Two seconds from 0 to 5 are taken, also the same one twice."""
+    assert parse(f"[liveness]\ncue_after_s = {pair}").liveness.cue_after_s == tuple(tomllib.loads(f"a={pair}")["a"])
+
+
+@pytest.mark.parametrize(
+    ("pair", "demand"),
+    [
+        ("[1.6, 0.4]", "must be two seconds from 0 to 5, the smaller one first"),
+        ("[-0.1, 1.0]", "must be two seconds from 0 to 5, the smaller one first"),
+        ("[1.0, 5.1]", "must be two seconds from 0 to 5, the smaller one first"),
+        ("[1.0]", "must be two numbers"),
+        ("[1.0, 2.0, 3.0]", "must be two numbers"),
+        ("1.0", "must be a list in brackets"),
+    ],
+)
+def test_no_cues_moments(pair: str, demand: str) -> None:
+    """Anything else is refused with what it should be."""
+    assert problems(f"[liveness]\ncue_after_s = {pair}") == [f"settings: [liveness] cue_after_s = {pair}: {demand}"]
+
+
+# --- what does not go together
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "[liveness]\nneutral_below = 50",
+            "settings: [liveness] neutral_below = 50: must be below smile_at = 50",
+        ),
+        (
+            '[camera]\nkind = "reel"',
+            'settings: [camera] path = "": must name the folder of pictures that the reel plays',
+        ),
+        (
+            "[door]\nattempt_s = 3\n[liveness]\ncue_after_s = [0.4, 4.0]",
+            "settings: [door] attempt_s = 3: must be at least 5.2, so that the latest cue of [liveness] cue_after_s "
+            "leaves a second to smile",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other(text: str, problem: str) -> None:
+    """Each may be right by itself, but not together."""
+    assert problems(text) == [problem]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[liveness]\nneutral_below = 49.9",
+        '[camera]\nkind = "reel"\npath = "pictures"',
+        "[door]\nattempt_s = 5.2\n[liveness]\ncue_after_s = [0.4, 4.0]",
+        '[door]\nattempt_s = 3\n[liveness]\nmode = "smile"\ncue_after_s = [0.4, 4.0]',
+    ],
+)
+def test_settings_that_just_go_together(text: str) -> None:
+    """The next best to a contradiction is fine."""
+    parse(text)
+
+
+# --- names, texts and lists
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[door]\nunlok_s = 5", "settings: [door] unlok_s: no such setting: did you mean unlock_s?"),
+        (
+            "[door]\nqqq = 5",
+            "settings: [door] qqq: no such setting: known are name, unlock_s, attempt_s, cool_down_s, approach",
+        ),
+        ("[dor]", "settings: [dor]: no such section: did you mean door?"),
+        ("[qqq]", f"settings: [qqq]: no such section: known are {', '.join(Settings.model_fields)}"),
+        ("unlock_s = 5", f"settings: [unlock_s]: no such section: known are {', '.join(Settings.model_fields)}"),
+        ("door = 5", "settings: [door]: must be a section: a line [door], and its settings below it"),
+        ("[[door]]", "settings: [door]: must be a section: a line [door], and its settings below it"),
+    ],
+)
+def test_unknown_names(text: str, problem: str) -> None:
+    """What nobody knows is an error, with the nearest name or all of them."""
+    assert problems(text) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[door]\nname = 3", "settings: [door] name = 3: must be text in quotes"),
+        (
+            '[door]\nname = "the door"',
+            'settings: [door] name = "the door": must be 1 to 64 letters, digits, . _ or -',
+        ),
+        ('[door]\nname = "a\\n"', 'settings: [door] name = "a\\n": must be 1 to 64 letters, digits, . _ or -'),
+        (
+            '[door]\napproach = "open"',
+            "settings: [door] approach = \"open\": must be 'wake', 'attempt' or 'ignore'",
+        ),
+        (
+            "[recognition]\nrecognizers = []",
+            "settings: [recognition] recognizers = []: must name one recognizer",
+        ),
+        (
+            '[recognition]\nrecognizers = "embedded"',
+            'settings: [recognition] recognizers = "embedded": must be a list in brackets',
+        ),
+        (
+            "[rules]\nrequired_emotions = []",
+            "settings: [rules] required_emotions = []: must name at least one emotion",
+        ),
+    ],
+)
+def test_wrong_texts_and_lists(text: str, problem: str) -> None:
+    """Each names the setting, the value and what it must be."""
+    assert problems(text) == [problem]
+
+
+@pytest.mark.parametrize("name", ["a", "a" * 64, "front-door_2.b"])
+def test_a_doors_name(name: str) -> None:
+    """Letters, digits and three signs, up to 64."""
+    assert parse(f'[door]\nname = "{name}"').door.name == name
+
+
+@pytest.mark.parametrize("name", ["", "a" * 65, "tür", "a b", "a/b"])
+def test_no_doors_name(name: str) -> None:
+    """Nothing, too much, and other signs are refused."""
+    assert len(problems(f'[door]\nname = "{name}"')) == 1
+
+
+def test_everything_wrong_is_said_at_once() -> None:
+    """Nobody has to start the program again for each mistake."""
+    text = '[door]\nunlock_s = 0\nname = ""\n[camera]\nfps = true\nwidht = 3\n[lockout]\nfree = -1\n[oops]'
+
+    assert [problem.split(":")[1].split(" = ")[0].strip() for problem in problems(text)] == [
+        "[door] name",
+        "[door] unlock_s",
+        "[camera] fps",
+        "[camera] widht",
+        "[lockout] free",
+        "[oops]",
+    ]
+
+
+def test_a_long_value_is_cut() -> None:
+    """A message stays readable, whatever somebody pasted."""
+    (problem,) = problems(f'[door]\nname = "{"x" * 10_000}"')
+
+    assert len(problem) < 160
+
+
+def test_a_value_cannot_drive_the_terminal() -> None:
+    """Control characters of a value are shown, not sent."""
+    (problem,) = problems('[door]\nname = "\\u001b[2J\\u007f"')
+
+    assert problem.isprintable()
+
+
+# --- files
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n", "[door]\n"])
+def test_an_empty_file_is_the_defaults(tmp_path: Path, text: str) -> None:
+    """Whoever sets nothing gets the defaults."""
+    path = tmp_path / "empty.toml"
+    path.write_text(text, encoding="utf-8")
+
+    assert load(path) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"[door\n", "not TOML: "),
+        (b"unlock_s 5", "not TOML: "),
+        (b"[door]\nname = 'a'\nname = 'b'", "not TOML: "),
+        (b"[door]\nunlock_s = " + b"1" * 5000, "not TOML: "),
+        (b"a = " + b"[" * 100_000, "not TOML: "),
+        (b"{}", "not TOML: "),
+        (b"\x00\x01\x02", "not TOML: "),
+        (b"# \xff\xfe", "byte 2 is not UTF-8: save the file as UTF-8"),
+        (b"\x89PNG\r\n\x1a\n", "byte 0 is not UTF-8: save the file as UTF-8"),
+        (b"#" * (LARGEST_FILE + 1), f"too large: a settings file has at most {LARGEST_FILE} bytes"),
+    ],
+    ids=["cut", "words", "twice", "digits", "deep", "json", "zeros", "latin", "picture", "huge"],
+)
+def test_a_file_that_is_none(tmp_path: Path, content: bytes, problem: str) -> None:
+    """Broken, binary, huge: one clear error, never a traceback."""
+    path = tmp_path / "bad.toml"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError) as caught:
+        load(path)
+
+    assert [problem in each for each in caught.value.problems] == [True]
+
+
+def test_a_file_of_the_largest_size(tmp_path: Path) -> None:
+    """At the limit it is still read."""
+    path = tmp_path / "large.toml"
+    path.write_bytes(b"#" * LARGEST_FILE)
+
+    assert load(path) == Settings()
+
+
+def test_a_file_that_never_ends() -> None:
+    """A device that gives zeros for ever is refused like a file that is too large."""
+    with pytest.raises(SettingsError, match="too large"):
+        load(Path("/dev/zero"))
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """Missing, a folder, below a file, a socket: what it is and how to go on."""
+    below = tmp_path / "file"
+    below.touch()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        paths = {
+            tmp_path / "missing.toml": "No such file or directory",
+            tmp_path: "Is a directory",
+            below / "x.toml": "Not a directory",
+            tmp_path / "socket": "No such device or address",
+        }
+        for path, cause in paths.items():
+            with pytest.raises(SettingsError) as caught:
+                load(path)
+            assert caught.value.problems == [
+                f"settings: {path}: {cause}: name the file with --config, or start from the commented one that "
+                "`smileaccess config example` prints"
+            ]
+
+
+# --- in force
+
+
+def test_settings_are_frozen() -> None:
+    """Nobody changes them while the door runs."""
+    loaded = Settings()
+    with pytest.raises(ValidationError, match="frozen"):
+        loaded.door.unlock_s = 30.0  # type: ignore[misc]
+    with pytest.raises(ValidationError, match="frozen"):
+        loaded.door = loaded.door  # type: ignore[misc]
+
+
+def test_changed_sections() -> None:
+    """A reload knows which sections differ."""
+    other = parse("[door]\nunlock_s = 6\n[log]\nlevel = 'debug'")
+
+    assert (changed_sections(Settings(), other), changed_sections(other, other)) == (["door", "log"], [])
+
+
+def test_what_is_in_force_names_every_setting() -> None:
+    """What is printed is a whole settings file again."""
+    assert tomllib.loads(as_toml(Settings())) == DOCUMENT
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+within = {
+    (section, name): st.integers(math.ceil(least), math.floor(most))
+    if isinstance(DOCUMENT[section][name], int)
+    else st.floats(least, most)
+    for section, name, least, most in BOUNDED
+    if section in {"quality", "lockout", "camera"}
+}
+
+
+@settings(max_examples=100, deadline=None)
+@given(texts, texts, texts, st.fixed_dictionaries(within), st.booleans())
+def test_what_is_in_force_reads_back(
+    device: str, path: str, group: str, numbers: dict[tuple[str, str], Any], debug: bool
+) -> None:
+    """Whatever text and numbers the settings hold, their TOML gives the same settings."""
+    document: dict[str, dict[str, Any]] = {"quality": {}, "lockout": {}, "camera": {"device": device, "path": path}}
+    for (section, name), value in numbers.items():
+        document[section][name] = value
+    document |= {"control": {"look_group": group}, "log": {"level": "debug" if debug else "error"}}
+    made = Settings.model_validate(document)
+
+    assert parse(as_toml(made)) == made
