@@ -12,7 +12,7 @@ import pwd
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -253,8 +253,14 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=False)
 
 
-def table(*columns: str, right: Iterable[str] = (), fold: Iterable[str] = ()) -> Table:
-    """Return an empty table; `right` are set to the right, `fold` go on in the next line where others are cut."""
+def table(
+    *columns: str, right: Iterable[str] = (), fold: Iterable[str] = (), least: Mapping[str, int] | None = None
+) -> Table:
+    """Return an empty table.
+
+    `right` are set to the right, `fold` go on in the next line where others are cut; `least` says how many characters a
+    column keeps when the terminal is narrow.
+    """
     from rich.table import Table  # noqa: PLC0415
 
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -264,6 +270,7 @@ def table(*columns: str, right: Iterable[str] = (), fold: Iterable[str] = ()) ->
             justify="right" if name in set(right) else "left",
             overflow="fold" if name in set(fold) else "ellipsis",
             no_wrap=name not in set(fold),
+            min_width=(least or {}).get(name),
         )
     return made
 

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 SHORT_ID = 13
 """Characters of an attempt's id that hold its millisecond: enough to tell attempts of one door apart."""
 
+_YEAR = 5
+"""Characters of a time that say the year, which a table leaves out for room."""
+
+_LEAST = {"when": 14, "result": 20, "similar": 7, "smile": 5, "id": SHORT_ID}
+"""What each column of a table keeps on a narrow terminal: all of it, and the names give way."""
+
 _TRIGGERS = {
     Trigger.BUTTON: "the entry button",
     Trigger.APPROACH: "the approach sensor",
@@ -48,11 +54,19 @@ def print_attempts(attempts: Sequence[Attempt], names: Mapping[str, str]) -> Non
     if not attempts:
         say("no attempts")
         return
-    made = table("when", "result", "member", "similar", "smile", "id", right=("similar", "smile"))
+    made = table("when", "result", "member", "similar", "smile", "id", right=("similar", "smile"), least=_LEAST)
     for each in attempts:
         who = _name(each.member_id, names)
         similarity = number(each.similarity)
-        row(made, local(each.opened_at), result(each), who, similarity, number(each.smile, 0), each.id[:SHORT_ID])
+        row(
+            made,
+            local(each.opened_at)[_YEAR:],
+            result(each),
+            who,
+            similarity,
+            number(each.smile, 0),
+            each.id[:SHORT_ID],
+        )
     console().print(made)
 
 
