@@ -395,8 +395,7 @@ class ControlClient:
         while True:
             pixels = np.frombuffer(base64.b64decode(reply["pixels"]), np.uint8)
             yield pixels.reshape(reply["shape"])
-            self._connected.sendall(b"\n")
-            reply = self._reply()
+            reply = self._told(b"")
 
     @property
     def _connected(self) -> socket.socket:
@@ -405,14 +404,18 @@ class ControlClient:
         return self._socket
 
     def _ask(self, command: str, why: str) -> dict[str, Any]:
-        self._connected.sendall(json.dumps({"command": command, "why": why}).encode() + b"\n")
-        return self._reply()
+        return self._told(json.dumps({"command": command, "why": why}).encode())
 
-    def _reply(self) -> dict[str, Any]:
+    def _told(self, line: bytes) -> dict[str, Any]:
+        """Send a line and return the reply to it."""
+        connected = self._connected
         try:
-            reply: dict[str, Any] = json.loads(_line(self._connected, LONGEST_REPLY, self._answer_s))
+            connected.sendall(line + b"\n")
+            reply: dict[str, Any] = json.loads(_line(connected, LONGEST_REPLY, self._answer_s))
         except OSError as error:
-            raise ControlUnavailable(f"control: {self._path}: the daemon does not answer ({error})") from error
+            raise ControlUnavailable(
+                f"control: {self._path}: the daemon does not answer ({error.strerror or error}): see its journal"
+            ) from error
         if not reply["ok"]:
             kind = ControlError if reply["permitted"] else NotPermitted
             raise kind(reply["error"])

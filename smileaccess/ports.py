@@ -208,14 +208,15 @@ class Records(RecordWriter, Protocol):
     def verify(self, head: ChainHead | None = None) -> int:
         """Check the whole chain (that it holds `head` too, where one is given) and return the number of links.
 
-        ChainBroken names the first bad link.
+        ChainBroken names the first bad link; RecordsFailed where `head` is older than what was pruned.
         """
         ...
 
-    def prune(self, before: datetime) -> int:
+    def prune(self, before: datetime, who: str, why: str) -> int:
         """Delete whole attempts and events older than `before` from the chain's beginning, leave a checkpoint.
 
-        Return how many were deleted.
+        Return how many were deleted; where any were, an event `records_pruned` says who and why. ChainBroken where
+        what would go does not verify: it stays.
         """
         ...
 

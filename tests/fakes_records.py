@@ -127,7 +127,7 @@ class FakeRecords:
             raise ChainBroken(f"record: does not hold {head}", head.sequence)
         return len(self.heads) - 1
 
-    def prune(self, before: datetime) -> int:
+    def prune(self, before: datetime, who: str, why: str) -> int:
         self._check(self.door)
         cut = 0
         for place, head in enumerate(self.heads[1:-1], start=1):
@@ -141,7 +141,7 @@ class FakeRecords:
         self.rows = {key: row for key, row in self.rows.items() if key not in gone}
         self.put_down = [event for event in self.put_down if event.id not in gone]
         if gone:
-            self.add_event(DoorEvent(uuid7(), self.door, self.now, "records.pruned", "records"))
+            self.add_event(DoorEvent(uuid7(), self.door, self.now, "records_pruned", who, why))
         return len(gone)
 
     def close(self) -> None:

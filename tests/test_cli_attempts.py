@@ -207,7 +207,7 @@ class TestPrune:
     def test_who_asked_and_why_is_on_record(self, filled: House) -> None:
         filled.run("attempts", "prune", "--older-than", "1", "--yes", "--why", "kept long enough")
         with closing(filled.spool()) as spool:
-            (asked,) = [each for each in spool.events() if each.kind == "records_prune_asked"]
+            (asked,) = [each for each in spool.events() if each.kind == "records_pruned"]
         assert asked.why == "kept long enough"
         assert asked.who
 

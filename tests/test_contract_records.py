@@ -243,9 +243,9 @@ def test_prune_takes_whole_old_rows_from_the_beginning_and_leaves_a_checkpoint(r
     records.add_event(event(3))
     put(records, young)
     last = records.head()
-    assert records.prune(NOON + timedelta(minutes=50)) == 4
+    assert records.prune(NOON + timedelta(minutes=50), "root", "old") == 4
     assert list(records.attempts()) == [young]
-    assert [one.kind for one in records.events()] == ["records.pruned"]
+    assert [(one.kind, one.who, one.why) for one in records.events()] == [("records_pruned", "root", "old")]
     assert records.verify(last) == 3
     with pytest.raises(RecordsFailed, match="pruned"):
         records.verify(first)
@@ -256,23 +256,23 @@ def test_prune_stops_at_an_open_attempt_and_splits_none(records: Records) -> Non
     long = opened(1)
     records.open_attempt(long)
     records.add_event(event(2))
-    assert records.prune(NOON + timedelta(days=1)) == 1
+    assert records.prune(NOON + timedelta(days=1), "root", "old") == 1
     records.close_attempt(denied(long))
-    assert records.prune(NOON + timedelta(minutes=1, seconds=5)) == 0
+    assert records.prune(NOON + timedelta(minutes=1, seconds=5), "root", "old") == 0
     assert records.attempt(long.id) == denied(long)
     records.verify()
 
 
 def test_prune_never_takes_the_newest_link(records: Records) -> None:
     records.add_event(event(0))
-    assert records.prune(NOON + timedelta(days=1)) == 0
+    assert records.prune(NOON + timedelta(days=1), "root", "old") == 0
     assert records.verify(records.head()) == 1
 
 
 def test_prune_with_nothing_old_changes_nothing(records: Records) -> None:
     put(records, denied(opened(10)))
     head = records.head()
-    assert records.prune(NOON) == 0
+    assert records.prune(NOON, "root", "old") == 0
     assert records.head() == head
 
 

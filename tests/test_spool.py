@@ -118,7 +118,7 @@ def fill(one: Spool) -> None:
     put(one, denied(-90), denied(-80))
     one.add_event(event(-70))
     put(one, granted(0), denied(1))
-    one.prune(NOON - timedelta(minutes=60))
+    one.prune(NOON - timedelta(minutes=60), "root", "old")
     enroll(one, member("m_1"), member("m_2"))
     one.open_attempt(attempt(2))
     put(one, denied(3))
@@ -484,7 +484,7 @@ OPENED = "INSERT INTO attempts (id, door, opened_by, opened_at, open_seq, open_h
     [
         ("DELETE FROM attempts WHERE opened_at = (SELECT max(opened_at) FROM attempts)", "cut off"),
         ("DELETE FROM attempts WHERE opened_at = '2026-11-22T12:01:00.000000Z'", "missing, before"),
-        ("DELETE FROM door_events WHERE kind = 'records.pruned'", "missing, before"),
+        ("DELETE FROM door_events WHERE kind = 'records_pruned'", "missing, before"),
         ("DELETE FROM attempts", "missing"),
         (OPENED + "'2026-11-22T12:00:00.000000Z', 999, 'x')", r"missing, before attempt opened x"),
         (OPENED + "'2026-11-22T12:00:00.000000Z', 0, 'x')", r"attempt opened x \(link 0\) was inserted"),
@@ -703,7 +703,7 @@ def test_the_revision_stays_while_attempts_come_and_go(made: Spool, path: Path) 
     fill(made)
     before = made.revision()
     put(made, denied(10))
-    made.prune(NOON + timedelta(minutes=2))
+    made.prune(NOON + timedelta(minutes=2), "root", "old")
     with reopened(path) as other:
         put(other, granted(11))
         other.add_event(event(12))
@@ -719,7 +719,7 @@ def test_pruning_leaves_a_checkpoint_and_a_chain_that_goes_on(made: Spool) -> No
     kept = denied(100)
     put(made, kept)
     head = made.head()
-    assert made.prune(NOON + timedelta(minutes=50)) == 10
+    assert made.prune(NOON + timedelta(minutes=50), "root", "old") == 10
     assert list(made.attempts()) == [kept]
     assert (made.verify(head), made.verify(checkpoint)) == (3, 3)
     (told,) = made.events()
@@ -744,7 +744,7 @@ def test_pruning_keeps_attempts_that_overlap_whole(made: Spool) -> None:
     for one in (first, replace(second, closed_at=NOON + timedelta(hours=2))):
         made.close_attempt(one)
     made.add_event(event(180))
-    assert made.prune(NOON + timedelta(hours=1)) == 0
+    assert made.prune(NOON + timedelta(hours=1), "root", "old") == 0
     assert len(list(made.attempts())) == 2
 
 
@@ -753,7 +753,7 @@ def test_pruning_takes_nothing_that_does_not_verify(made: Spool, path: Path) -> 
     put(made, *closed)
     outsider(path, f"UPDATE attempts SET reason = 'timeout' WHERE id = '{closed[1].id}'")
     with pytest.raises(ChainBroken, match=closed[1].id):
-        made.prune(NOON + timedelta(hours=1))
+        made.prune(NOON + timedelta(hours=1), "root", "old")
     assert len(list(made.attempts())) == 4
 
 

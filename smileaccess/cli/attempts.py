@@ -26,7 +26,7 @@ from smileaccess.cli.common import (
 from smileaccess.cli.members import id_of, names
 from smileaccess.cli.trial import try_
 from smileaccess.errors import ChainBroken, SmileAccessError
-from smileaccess.model import ChainHead, DoorEvent, Outcome, Reason, uuid7
+from smileaccess.model import ChainHead, Outcome, Reason
 
 if TYPE_CHECKING:
     from smileaccess.model import Attempt
@@ -254,9 +254,7 @@ def prune(app: App, before: datetime | None, older_than: int | None, yes: bool, 
     limit = before if before is not None else _days_before(now, older_than or 0)
     need_yes(f"Delete all that is older than {limit.astimezone():%Y-%m-%d %H:%M} for good?", yes=yes)
     with record(app) as spool:
-        asked = {"before": limit.isoformat()}
-        spool.add_event(DoorEvent(uuid7(), app.settings().door.name, now, "records_prune_asked", caller(), why, asked))
-        count = spool.prune(limit)
+        count = spool.prune(limit, caller(), why)
     if as_json:
         emit({"deleted": count, "before": limit.isoformat()})
     else:

@@ -163,17 +163,17 @@ class Spool:
         """
         return audit.verify(self._db, head)
 
-    def prune(self, before: datetime) -> int:
+    def prune(self, before: datetime, who: str, why: str) -> int:
         """Delete whole attempts and events older than `before` from the chain's beginning, leave a checkpoint.
 
-        Stops at the first that is younger or open, and never takes the newest link. The event `records.pruned` goes
+        Stops at the first that is younger or open, and never takes the newest link. The event `records_pruned` goes
         on record first; what is deleted is verified first, and a bad link is ChainBroken and stays. In batches, so
         that other writers come in between. Return how many attempts and events were deleted.
         """
         through, count = audit.prunable(self._db, stamp(before))
         if count:
             detail = {"before": stamp(before), "through": through, "rows": count}
-            self.add_event(DoorEvent(uuid7(), self._db.door, self._now(), "records.pruned", "records", detail=detail))
+            self.add_event(DoorEvent(uuid7(), self._db.door, self._now(), "records_pruned", who, why, detail))
             while audit.prune_batch(self._db, through, stamp(before)):
                 pass
         return count
