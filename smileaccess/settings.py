@@ -53,6 +53,8 @@ def _one(names: tuple[str, ...]) -> tuple[str, ...]:
 def _some(items: tuple[Emotion, ...]) -> tuple[Emotion, ...]:
     if not items:
         raise ValueError("must name at least one emotion")
+    if Emotion.UNKNOWN in items:
+        raise ValueError("must not hold unknown, which no face can be asked for")
     return items
 
 

@@ -343,6 +343,11 @@ def test_unknown_names(text: str, problem: str) -> None:
             'settings: [recognition] recognizers = "embedded": must be a list in brackets',
         ),
         (
+            '[rules]\nrequired_emotions = ["happy", "unknown"]',
+            'settings: [rules] required_emotions = ["happy", "unknown"]: must not hold unknown, which no face can be '
+            "asked for",
+        ),
+        (
             "[rules]\nrequired_emotions = []",
             "settings: [rules] required_emotions = []: must name at least one emotion",
         ),

@@ -839,6 +839,36 @@ def test_a_file_that_another_process_holds_is_unavailable(made: Spool, path: Pat
     assert made.add_event(event()).sequence == 1
 
 
+_VISIT = """
+import contextlib, sys
+from pathlib import Path
+from smileaccess.records.spool import Spool
+
+with contextlib.closing(Spool.open(Path(sys.argv[1]), "front", b"c" * 32)) as one:
+    print(len(list(one.events())))
+"""
+
+
+def test_a_visit_by_another_process_takes_nothing_away(made: Spool, path: Path) -> None:
+    """What is written after another process has come and gone is kept, also with two connections in one process."""
+    made.add_event(event(1))
+    with reopened(path) as other:
+        other.head()
+        visits = []
+        for minute in (2, 3):
+            told = subprocess.run(
+                [sys.executable, "-c", _VISIT, str(path)], capture_output=True, text=True, check=True, timeout=60
+            )
+            visits.append(int(told.stdout))
+            made.add_event(event(minute))
+        other.add_event(event(4))
+    made.close()
+    assert visits == [1, 2]
+    with reopened(path) as again:
+        assert len(list(again.events())) == 4
+        assert again.verify() == 4
+
+
 def test_another_thread_may_take_over(made: Spool) -> None:
     heads: list[ChainHead] = []
     worker = threading.Thread(target=lambda: heads.append(made.add_event(event())))

@@ -25,7 +25,6 @@ VERSION = 1
 BUSY_S = 2.0
 """How long to wait for another process's transaction: ours take milliseconds."""
 
-_MAGIC = b"SQLite format 3\0"
 _WAL_LIMIT_BYTES = 4 << 20
 _MODE = 0o640
 
@@ -206,24 +205,26 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _check_file(path: Path) -> None:
+    """Refuse what is no file of ours by what can be told without opening it.
+
+    Never open it here: closing any descriptor of a file drops all POSIX locks that the process has on it (fcntl(2)),
+    also those of SQLite's connections. The next process to close the file would then take itself for the last one,
+    and remove the journal that we still write to.
+    """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        found = path.stat()
     except FileNotFoundError as error:
         raise RecordsUnavailable(
             f"records: {path}: there is no such file: check the settings' path; a door makes it at its first start"
         ) from error
     except OSError as error:
         raise RecordsUnavailable(f"records: {path}: {error.strerror}: look at its owner and mode") from error
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise RecordsFailed(f"records: {path}: not a file: give the path of a database")
-        start = os.read(handle, len(_MAGIC))
-    finally:
-        os.close(handle)
-    if not start:
+    if not stat.S_ISREG(found.st_mode):
+        raise RecordsFailed(f"records: {path}: not a file: give the path of a database")
+    if not os.access(path, os.R_OK, effective_ids=True):
+        raise RecordsUnavailable(f"records: {path}: Permission denied: look at its owner and mode")
+    if not found.st_size:
         raise RecordsFailed(f"records: {path}: empty: restore a backup, or remove it to begin a new record")
-    if start != _MAGIC:
-        raise RecordsFailed(f"records: {path}: {_FAILED[sqlite3.SQLITE_NOTADB]}")
 
 
 def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
