@@ -20,7 +20,7 @@ from smileaccess.controller import Controller, Ports
 from smileaccess.errors import SettingsError
 from smileaccess.events import ConductChanged, Event, Noted, StopAsked
 from smileaccess.model import Attempt, DoorEvent, Signal, uuid7
-from smileaccess.policy import replayed_lock_out
+from smileaccess.policy import EmotionRule, replayed_lock_out
 from smileaccess.recorder import Recorder
 from smileaccess.upkeep import MembersWatch, Upkeep
 from smileaccess.workers import ThreadWorker
@@ -62,7 +62,7 @@ class Daemon:
         `reload` reads the settings again (SettingsError keeps the old ones); `on_attempt` and `on_ready` are called on
         the controller's thread, after an attempt has ended and once the door answers.
         """
-        self._settings = settings
+        self._settings = self._reloaded = settings
         self._name = settings.door.name
         self._clock = SystemClock()
         self._keys = keys
@@ -205,14 +205,25 @@ class Daemon:
         except SettingsError as error:
             log.error("the settings were not reloaded; the old ones stay in force", problems=error.problems)
             return
-        changed = configuration.changed_sections(self._settings, settings)
-        later = sorted(RESTART_SECTIONS & set(changed))
-        if settings.door.name != self._name:
-            later.insert(0, "door name")
+        in_force, later = _until_the_next_start(self._settings, settings)
         if later:
             log.warning("a change of these takes effect at the next start", settings=later)
-        self._controller.put(ConductChanged(Conduct.of(settings, self._agreeing)))
-        log.info("settings reloaded", changed=changed)
+        self._controller.put(ConductChanged(Conduct.of(in_force, self._agreeing)))
+        log.info("settings reloaded", changed=configuration.changed_sections(self._reloaded, settings))
+        self._reloaded = settings
+
+
+def _until_the_next_start(started: Settings, wanted: Settings) -> tuple[Settings, list[str]]:
+    """Return what of the wanted settings can hold now, and the names of what has to wait for the next start."""
+    later = sorted(RESTART_SECTIONS & set(configuration.changed_sections(started, wanted)))
+    if wanted.door.name != started.door.name:
+        later.insert(0, "door name")
+    if (wanted.rules.emotions is EmotionRule.OFF) != (started.rules.emotions is EmotionRule.OFF):
+        # The eyes have, or have not, loaded the network that judges emotions.
+        later.append("rules emotions")
+        rules = wanted.rules.model_copy(update={"emotions": started.rules.emotions})
+        wanted = wanted.model_copy(update={"rules": rules})
+    return wanted, later
 
 
 @contextmanager

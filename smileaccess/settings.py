@@ -238,6 +238,7 @@ class Settings(_Section):
             threshold=self.recognition.threshold,
             margin=self.recognition.margin,
             agreeing=agreeing,
+            grace_s=min(1.0, self.liveness.patience_s / 2),
             patience_s=self.liveness.patience_s,
         )
 

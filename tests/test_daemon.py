@@ -372,12 +372,14 @@ def test_hup_with_a_bad_file_keeps_the_rules_and_says_what_is_wrong(door: House)
 
 
 def test_hup_says_what_needs_a_restart(door: House) -> None:
-    """A changed database or socket is not taken over under way, which is said."""
+    """A changed database is not taken over under way, nor emotions that no network was loaded for, which is said."""
     text = door.config.read_text(encoding="utf-8")
-    door.config.write_text(text.replace("/door.db", "/other.db"), encoding="utf-8")
+    assert "[rules]" not in text
+    changed = text.replace("/door.db", "/other.db") + '\n[rules]\nemotions = "off"\n'
+    door.config.write_text(changed, encoding="utf-8")
     door.processes[-1].send_signal(signal.SIGHUP)
     told = eventually(lambda: door.logged("a change of these takes effect at the next start"))
-    assert told[-1]["settings"] == ["records"]
+    assert told[-1]["settings"] == ["records", "rules emotions"]
     door.config.write_text(text, encoding="utf-8")
     assert not (door.folder / "other.db").exists()
 
