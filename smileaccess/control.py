@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import grp
 import json
+import math
 import os
 import pwd
 import socket
@@ -20,10 +21,10 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import structlog
 
@@ -47,6 +48,12 @@ UNLOCK_S = 2.0
 MOST_CALLERS = 16
 """Callers who are served at a time; further ones wait until one of these has gone."""
 
+STRANGER_S, MOST_STRANGERS = 0.5, 4
+"""How long who may do nothing here may take for a request, in seconds, and how many of them are heard at a time."""
+
+REFUSAL_S = 60.0
+"""A caller's refusals go on record once in so many seconds, with their number: nobody shall fill the disk with them."""
+
 MOST_PICTURES = 200
 """Pictures that one request gets at the most."""
 
@@ -65,6 +72,15 @@ class Groups:
     enroll: str
 
 
+ALLOWED: Mapping[str, tuple[str, ...]] = {
+    "status": ("look", "operate", "enroll"),
+    "attempt": ("operate",),
+    "unlock": ("operate",),
+    "pictures": ("enroll",),
+}
+"""Which of the groups may use a command."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who is at the other end, as the kernel says."""
@@ -77,13 +93,8 @@ class Caller:
         """Say whether the caller may use a command; root and the daemon's own user may use all."""
         if self.uid in {0, os.geteuid()}:
             return True
-        allowed = {
-            "status": {groups.look, groups.operate, groups.enroll},
-            "attempt": {groups.operate},
-            "unlock": {groups.operate},
-            "pictures": {groups.enroll},
-        }
-        return bool(allowed.get(command, set()) & self.groups)
+        allowed = {getattr(groups, name) for name in ALLOWED.get(command, ())}
+        return bool(allowed & self.groups)
 
 
 def caller_of(connection: socket.socket) -> Caller:
@@ -134,6 +145,9 @@ class ControlServer:
         self._on_crash = on_crash
         self._answer_s = answer_s
         self._free = threading.Semaphore(MOST_CALLERS)
+        self._strangers = threading.Semaphore(MOST_STRANGERS)
+        self._refusing = threading.Lock()
+        self._refused: dict[tuple[int, str], tuple[float, int]] = {}
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
 
@@ -196,14 +210,24 @@ class ControlServer:
     def _converse(self, connection: socket.socket) -> None:
         with connection:
             connection.settimeout(self._answer_s)
-            try:
-                for reply in self._replies(connection, caller_of(connection), _request(connection, self._answer_s)):
-                    connection.sendall(json.dumps(reply).encode() + b"\n")
-            except ControlError as error:
-                refusal = {"ok": False, "error": str(error), "permitted": not isinstance(error, NotPermitted)}
-                _send_last(connection, refusal)
-            except OSError as error:
-                log.info("a caller went away", error=str(error))
+            caller = caller_of(connection)
+            if any(caller.may(command, self._groups) for command in ALLOWED):
+                self._hear(connection, caller, self._answer_s)
+            elif self._strangers.acquire(blocking=False):
+                try:
+                    self._hear(connection, caller, STRANGER_S)
+                finally:
+                    self._strangers.release()
+
+    def _hear(self, connection: socket.socket, caller: Caller, within_s: float) -> None:
+        try:
+            for reply in self._replies(connection, caller, _request(connection, within_s)):
+                connection.sendall(json.dumps(reply).encode() + b"\n")
+        except ControlError as error:
+            refusal = {"ok": False, "error": str(error), "permitted": not isinstance(error, NotPermitted)}
+            _send_last(connection, refusal)
+        except OSError as error:
+            log.info("a caller went away", error=str(error))
 
     def _replies(
         self, connection: socket.socket, caller: Caller, request: Mapping[str, Any]
@@ -218,9 +242,20 @@ class ControlServer:
         if not isinstance(command, str) or command not in handlers or not isinstance(why, str):
             raise ControlError(f"control: command = {command!r}: must be one of {', '.join(handlers)}, with a text why")
         if not caller.may(command, self._groups):
-            self._put(Noted(self._event(caller, f"control_{command}_refused", why)))
-            raise NotPermitted(f"control: {caller.user} may not {command}: ask to be put into the group that may")
+            self._refuse(caller, command, why)
         yield from handlers[command](caller, why)
+
+    def _refuse(self, caller: Caller, command: str, why: str) -> NoReturn:
+        """Raise NotPermitted, on record: the first time, and then once in REFUSAL_S with the number of all since."""
+        now, key = self._clock.monotonic(), (caller.uid, command)
+        with self._refusing:
+            noted_at, more = self._refused.get(key, (-math.inf, 0))
+            due = now - noted_at >= REFUSAL_S
+            self._refused[key] = (now, 0) if due else (noted_at, more + 1)
+        if due:
+            event = self._event(caller, f"control_{command}_refused", why)
+            self._put(Noted(replace(event, detail={**event.detail, "more": more})))
+        raise NotPermitted(f"control: {caller.user} may not {command}: ask to be put into the group that may")
 
     def _status(self, caller: Caller, why: str) -> Iterator[dict[str, Any]]:
         self._put(Noted(self._event(caller, "control_status", why)))
@@ -239,8 +274,9 @@ class ControlServer:
             raise ControlError('control: an unlock needs a reason for the record: --why "..."')
         event = self._event(caller, "control_unlock", why)
         expires = self._clock.monotonic() + UNLOCK_S
-        if not self._answer(lambda answer: self._put(UnlockAsked(event, expires, answer))):
-            raise ControlError("control: not unlocked: the unlock could not be put on record in time")
+        trouble: str = self._answer(lambda answer: self._put(UnlockAsked(event, expires, answer)))
+        if trouble:
+            raise ControlError(f"control: not unlocked: {trouble}")
         yield {"ok": True}
 
     def _pictures(self, connection: socket.socket, caller: Caller, why: str) -> Iterator[dict[str, Any]]:

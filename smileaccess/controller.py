@@ -122,6 +122,7 @@ class Controller:
         self._strike = Strike(
             ports.panel, ports.clock, lambda cause, error: self._note("strike_failed", error, {"cause": cause})
         )
+        self._moved = False
         self._next_conduct: Conduct | None = None
         self._last: Attempt | None = None
         self._started_at = ports.clock.now()
@@ -316,9 +317,9 @@ class Controller:
 
     def _energize(self, command: doors.Energize) -> None:
         """Move the strike first; whatever else there is to say about it comes after."""
-        moved = self._strike.energize(command.for_s, command.cause)
-        self._ports.panel.signal(Signal.OPEN if moved else Signal.FAULT)
-        if command.cause == "rex" and moved:
+        self._moved = self._strike.energize(command.for_s, command.cause)
+        self._ports.panel.signal(Signal.OPEN if self._moved else Signal.FAULT)
+        if command.cause == "rex" and self._moved:
             self._note("rex", "request to exit", {"for_s": command.for_s})
             log.info("opened from inside", door=self._name)
 
@@ -439,12 +440,40 @@ class Controller:
         attempt = running.completed(decision, self._ports.clock.now())
 
         def job() -> Event:
-            return Closed(attempt, self._ports.recorder.close_attempt(attempt))
+            # A grant whose time has run out before it could be written is written as what became of it.
+            row = running.lapsed or attempt
+            return Closed(row, self._ports.recorder.close_attempt(row))
 
         self._work(self._ports.writing, running, job, closing=True)
 
     def _closed(self, running: Running, event: Closed) -> None:
         attempt = event.attempt
+        self._step(doors.Recorded(attempt.id))
+        if self._running is not running:  # its deadline passed at this very moment, and it has lapsed
+            return
+        self._running = None
+        running.log.info(sentence(attempt), **journal_fields(attempt), chain=str(event.head))
+        self._ended(running, attempt)
+
+    def _lapse(self, decision: Decision) -> None:
+        """The decision was not durable in time: the strike stays, and the record is mended when it can be.
+
+        A denial stays what it is, and only its row comes late; a grant becomes a fault.
+        """
+        running, self._running = self._running, None
+        if running is None:
+            return
+        if decision.outcome is Outcome.GRANTED:
+            decision = Decision(Outcome.DENIED, Reason.RECORDS_UNAVAILABLE, decision.member_id)
+            self._note("grant_lapsed", "not on record in time; no entry", {"attempt": running.attempt.id})
+        attempt = running.lapsed = running.completed(decision, self._ports.clock.now())
+        self._ports.writing.submit(lambda: self._ports.recorder.finish_later(attempt))
+        self._ports.panel.signal(signal_for(decision))
+        running.log.error(f"{sentence(attempt)}; its record comes late", **journal_fields(attempt))
+        self._ended(running, attempt)
+
+    def _ended(self, running: Running, attempt: Attempt) -> None:
+        """Count the attempt, let changed rules hold, and tell of it."""
         closed_at = attempt.closed_at or self._ports.clock.now()
         decision = Decision(attempt.outcome or Outcome.DENIED, attempt.reason, attempt.member_id)
         self._newest = max(self._newest or closed_at, closed_at)
@@ -453,28 +482,6 @@ class Controller:
         if self._lock_out != before:
             remaining_s = self._lock_out.remaining_s(closed_at, running.conduct.lock_out)
             self._locked_until = self._ports.clock.monotonic() + remaining_s
-        self._step(doors.Recorded(attempt.id))
-        if self._running is not running:  # its deadline passed at this very moment, and it has lapsed
-            return
-        self._running = None
-        running.log.info(sentence(attempt), **journal_fields(attempt), chain=str(event.head))
-        self._ended(attempt)
-
-    def _lapse(self, decision: Decision) -> None:
-        """The decision was not durable in time: the strike stays, and the record is mended when it can be."""
-        running, self._running = self._running, None
-        if running is None:
-            return
-        denied = Decision(Outcome.DENIED, Reason.RECORDS_UNAVAILABLE, decision.member_id)
-        attempt = running.completed(denied, self._ports.clock.now())
-        self._ports.writing.submit(lambda: self._ports.recorder.finish_later(attempt))
-        if decision.outcome is Outcome.GRANTED:
-            self._note("grant_lapsed", "not on record in time; the strike did not move", {"attempt": attempt.id})
-        self._ports.panel.signal(signal_for(denied))
-        running.log.error(sentence(attempt), **journal_fields(attempt))
-        self._ended(attempt)
-
-    def _ended(self, attempt: Attempt) -> None:
         self._take_over_conduct()
         self._last = attempt
         member = self._members.get(attempt.member_id or "")
@@ -507,11 +514,13 @@ class Controller:
         self._ports.writing.submit(job)
 
     def _unlocked(self, event: Unlocked) -> None:
-        in_time = event.error is None and self._ports.clock.monotonic() < event.asked.expires
-        if in_time:
-            log.info("unlocked by an operator", who=event.asked.event.who, why=event.asked.event.why)
-            self._step(doors.UnlockRecorded(event.asked.expires))
-        event.asked.answer(in_time)
+        asked = event.asked
+        if event.error is not None or self._ports.clock.monotonic() >= asked.expires:
+            asked.answer("the unlock could not be put on record in time")
+            return
+        self._step(doors.UnlockRecorded(asked.expires))
+        asked.answer("" if self._moved else "the strike did not move: see the journal")
+        log.info("unlocked by an operator", who=asked.event.who, why=asked.event.why, moved=self._moved)
 
     def _note(self, kind: str, why: str, detail: Mapping[str, Any]) -> None:
         self._put_down(DoorEvent(uuid7(), self._name, self._ports.clock.now(), kind, "smileaccess", why, detail))

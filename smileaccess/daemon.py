@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from smileaccess.clock import SystemClock
 from smileaccess.conduct import Conduct
 from smileaccess.control import ControlServer, Groups
 from smileaccess.controller import Controller, Ports
-from smileaccess.errors import SettingsError
+from smileaccess.errors import PanelError, RecordsUnavailable, SettingsError
 from smileaccess.events import ConductChanged, Event, Noted, StopAsked
 from smileaccess.model import Attempt, DoorEvent, Signal, uuid7
 from smileaccess.policy import EmotionRule, replayed_lock_out
@@ -59,8 +60,8 @@ class Daemon:
     ) -> None:
         """Take the settings and the two adapters that differ from place to place.
 
-        `reload` reads the settings again (SettingsError keeps the old ones); `on_attempt` and `on_ready` are called on
-        the controller's thread, after an attempt has ended and once the door answers.
+        `reload` reads the settings again (SettingsError keeps the old ones); `on_attempt` is called on the
+        controller's thread after an attempt has ended, `on_ready` on the upkeep's once the camera has been tried.
         """
         self._settings = self._reloaded = settings
         self._name = settings.door.name
@@ -71,7 +72,8 @@ class Daemon:
         self._reload = reload
         self._on_attempt = on_attempt
         self._on_ready = on_ready
-        self._crashed = False
+        self._crashed = self._stop_asked = False
+        self._upkeep: Upkeep | None = None
         self._agreeing = 1
         self._controller: Controller | None = None
 
@@ -82,24 +84,27 @@ class Daemon:
         except for the camera, which is tried again for ever: the way out must work without it.
         """
         with ExitStack() as stack:
-            controller, upkeep = self._start(stack)
-            self._on_ready(controller)
-            log.info("ready", door=self._settings.door.name, version=__version__)
-            with _signals(controller, upkeep):
-                controller.run()
+            stack.enter_context(self._signals())
+            controller = self._start(stack)
+            if self._stop_asked:
+                controller.put(StopAsked())
+            controller.run()
             log.info("stopping")
         return 1 if self._crashed else 0
 
     def stop(self) -> None:
-        """Ask the door to stop; any thread."""
-        self._put(StopAsked())
+        """Ask the door to stop; any thread, also a signal's handler."""
+        self._stop_asked = True
+        if self._controller is not None:
+            self._controller.put(StopAsked())
 
-    def _start(self, stack: ExitStack) -> tuple[Controller, Upkeep]:
+    def _start(self, stack: ExitStack) -> Controller:
         """Start in this order: record, eyes, recognizer, workers, members, panel, camera, answers to operators.
 
         The operators' socket is claimed before all else: where another daemon has it, its record is left alone.
         """
         stack.callback(self._panel.close)
+        stack.enter_context(_only_daemon(Path(self._settings.records.database)))
         server = self._claimed_socket(stack)
         records = self._open_records()
         eyes = wiring.make_eyes(self._settings)
@@ -118,16 +123,37 @@ class Daemon:
         watch = self._watch(stack, recognizer, controller)
         self._panel.start(controller.put_input)
         self._panel.signal(Signal.LOCKED)
-        upkeep = Upkeep(watch, self._camera, self._clock, self._apply_reload, self._crash)
         stack.callback(self._camera.close)
+        self._upkeep = upkeep = Upkeep(
+            watch,
+            self._camera,
+            self._clock,
+            recorder,
+            ports.writing,
+            on_ready=lambda: self._ready(controller),
+            reload=self._apply_reload,
+            on_crash=self._crash,
+        )
+        ports.eyes.submit(lambda: wiring.warm_up(eyes))
         upkeep.start()
         stack.callback(upkeep.close)
         server.start()
         stack.callback(server.close)
-        ports.eyes.submit(lambda: wiring.warm_up(eyes))
         controller.put(Noted(self._event("start")))
         stack.callback(lambda: ports.writing.submit(lambda: recorder.event_later(self._event("stop"))))
-        return controller, upkeep
+        stack.callback(self._lock)
+        return controller
+
+    def _ready(self, controller: Controller) -> None:
+        log.info("ready", door=self._name, version=__version__)
+        self._on_ready(controller)
+
+    def _lock(self) -> None:
+        """De-energize before anything else is closed, which may take its time."""
+        try:
+            self._panel.de_energize()
+        except PanelError as error:
+            log.error("the strike may still be energized at the stop", error=str(error))
 
     def _open_records(self) -> Spool:
         records = wiring.open_spool(self._settings, self._keys)
@@ -193,6 +219,26 @@ class Daemon:
         detail = {"version": __version__, "pid": os.getpid()}
         return DoorEvent(uuid7(), self._name, self._clock.now(), kind, "smileaccess", "", detail)
 
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Let TERM and INT stop the door, and HUP have the settings read again, while this context lasts."""
+
+        def stop(*_: object) -> None:
+            self.stop()
+
+        def reload(*_: object) -> None:
+            if self._upkeep is not None:
+                self._upkeep.ask_reload()
+
+        handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+        # They only enqueue: SimpleQueue.put is safe in a signal's handler.
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
     def _crash(self) -> None:
         self._crashed = True
         self.stop()
@@ -213,6 +259,29 @@ class Daemon:
         self._reloaded = settings
 
 
+@contextmanager
+def _only_daemon(database: Path) -> Iterator[None]:
+    """Hold the lock of the one daemon that a database may have; RecordsUnavailable where another holds it.
+
+    It is a file of its own: opening and closing the database beside SQLite would drop SQLite's locks.
+    """
+    path = database.with_name(f"{database.name}.lock")
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise RecordsUnavailable(
+            f"records: {database}: cannot be locked ({error.strerror}): make its folder, and let this user write there"
+        ) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RecordsUnavailable(f"records: {database}: another daemon runs on it: stop that one first") from error
+        yield
+    finally:
+        os.close(handle)
+
+
 def _until_the_next_start(started: Settings, wanted: Settings) -> tuple[Settings, list[str]]:
     """Return what of the wanted settings can hold now, and the names of what has to wait for the next start."""
     later = sorted(RESTART_SECTIONS & set(configuration.changed_sections(started, wanted)))
@@ -224,23 +293,3 @@ def _until_the_next_start(started: Settings, wanted: Settings) -> tuple[Settings
         rules = wanted.rules.model_copy(update={"emotions": started.rules.emotions})
         wanted = wanted.model_copy(update={"rules": rules})
     return wanted, later
-
-
-@contextmanager
-def _signals(controller: Controller, upkeep: Upkeep) -> Iterator[None]:
-    """Let TERM and INT stop the door, and HUP have the settings read again, while this context lasts."""
-
-    def stop(*_: object) -> None:
-        controller.put(StopAsked())
-
-    def reload(*_: object) -> None:
-        upkeep.ask_reload()
-
-    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
-    # Both only enqueue: SimpleQueue.put is safe in a signal's handler.
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

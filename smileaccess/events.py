@@ -29,11 +29,11 @@ class Summoned:
 
 @dataclass(frozen=True, slots=True)
 class UnlockAsked:
-    """An operator wants the strike energized; `answer` gets whether it was."""
+    """An operator wants the strike energized; `answer` gets why it was not, or an empty text."""
 
     event: DoorEvent
     expires: float
-    answer: Callable[[bool], None]
+    answer: Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,8 +155,8 @@ class Examining:
         names_nobody = not self._votes() and any(e.candidates is not None for e in self.examinations)
         return Evidence(
             fault=fault,
-            hindrance=self._hindrance() or (self._last_hindrance() if self._clear_since is None else None),
-            track_lost=self._track_lost or self._swapped(),
+            hindrance=None if self._withdrawn() else self._lasting_hindrance(),
+            track_lost=self._track_lost or self._swapped() or self._withdrawn(),
             unrecognized=self._unrecognized() or names_nobody,
             ambiguous=self._ambiguous(),
             identified=self.identified,
@@ -283,6 +283,17 @@ class Examining:
         if self.rules.liveness.mode is LivenessMode.OFF:
             return True
         return self.challenge.stage is Stage.PASSED and self._expression() is not None
+
+    def _lasting_hindrance(self) -> Reason | None:
+        return self._hindrance() or (self._last_hindrance() if self._clear_since is None else None)
+
+    def _withdrawn(self) -> bool:
+        """Say whether the face went away for good after it had been recognized, or asked to smile.
+
+        Whoever takes a picture away once it has failed must not be taken for nobody.
+        """
+        involved = self.identified is not None or self.challenge.stage is Stage.CUED
+        return involved and self._hindrance() not in {None, Reason.MULTIPLE_FACES}
 
     def _hindrance(self) -> Reason | None:
         """Return the commonest hindrance of the last `patience_s`, where no frame in them was clear."""

@@ -44,7 +44,8 @@ class Rules:
 class LockOutRules:
     """After `free` real denials in a row the door refuses for `first_s` seconds, twice that after each further one.
 
-    It never refuses for longer than `limit_s`; `reset_s` without a real denial, and any grant, start the count anew.
+    It never refuses for longer than `limit_s`; `reset_s` without a real denial, counted from the end of a lock-out, and
+    any grant start the count anew.
     """
 
     free: int = 3
@@ -103,7 +104,9 @@ def next_lock_out(lock_out: LockOut, decision: Decision, at: datetime, rules: Lo
         return LockOut()
     if decision.reason not in REAL_DENIALS:
         return lock_out
-    quiet = lock_out.last_at is not None and at - lock_out.last_at > timedelta(seconds=rules.reset_s)
+    # The quiet time begins when the door would let somebody try again: waiting out a lock-out is no merit.
+    quiet_s = lock_out_length_s(lock_out.failures, rules) + rules.reset_s
+    quiet = lock_out.last_at is not None and at - lock_out.last_at > timedelta(seconds=quiet_s)
     return LockOut(1 if quiet else lock_out.failures + 1, at)
 
 

@@ -5,6 +5,7 @@ It decides nothing, and never drops a row silently: what still waits when it clo
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,16 @@ class Recorder:
     def event_later(self, event: DoorEvent) -> None:
         """Put an event on record, now or as soon as the record can be written again."""
         self._write_or_wait(lambda: self._records.add_event(event))
+
+    @property
+    def waiting(self) -> int:
+        """How many rows wait for the record to come back; any thread."""
+        return len(self._waiting)
+
+    def try_again(self) -> None:
+        """Write what waits, where that goes by now."""
+        with contextlib.suppress(RecordsError):  # which was logged when the row began to wait
+            self._catch_up()
 
     def close(self) -> None:
         """Write what waits, one last time, and close the record."""

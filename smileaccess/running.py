@@ -38,7 +38,8 @@ def fault_of(error: Exception) -> Reason:
 class Running:
     """One attempt from its beginning to its end; times are monotonic seconds.
 
-    `seen` is the last frame's sequence; `due` says by when a worker must have answered, a fault each.
+    `seen` is the last frame's sequence; `lapsed` the row that it became for not being on record in time; `due` says
+    by when a worker must have answered, a fault each.
     """
 
     attempt: Attempt
@@ -50,6 +51,7 @@ class Running:
     seen: int = 0
     fault: Reason | None = None
     evidence: Evidence | None = None
+    lapsed: Attempt | None = None
     due: dict[Reason, float] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
 

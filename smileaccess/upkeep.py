@@ -20,7 +20,8 @@ from smileaccess.model import DoorEvent, uuid7
 
 if TYPE_CHECKING:
     from smileaccess.model import Member
-    from smileaccess.ports import Camera, Clock, Members, Recognizer
+    from smileaccess.ports import Camera, Clock, Members, Recognizer, Worker
+    from smileaccess.recorder import Recorder
 
 LOOK_S = 0.4
 """Seconds between two looks at the members' list: a change is known well within a second."""
@@ -92,15 +93,25 @@ class Upkeep:
         watch: MembersWatch,
         camera: Camera,
         clock: Clock,
+        recorder: Recorder,
+        writing: Worker,
+        *,
+        on_ready: Callable[[], None],
         reload: Callable[[], None],
         on_crash: Callable[[], None],
-        *,
         look_s: float = LOOK_S,
     ) -> None:
-        """Take what to look after; `reload` is called on this thread, `on_crash` when something unforeseen happens."""
+        """Take what to look after, and the worker that the recorder belongs to.
+
+        On this thread `on_ready` is called when the camera has been tried, `reload` when that was asked for, and
+        `on_crash` when something unforeseen happens.
+        """
         self._watch = watch
         self._camera = camera
         self._clock = clock
+        self._recorder = recorder
+        self._writing = writing
+        self._on_ready = on_ready
         self._reload = reload
         self._on_crash = on_crash
         self._look_s = look_s
@@ -111,8 +122,7 @@ class Upkeep:
         self._list_failed = False
 
     def start(self) -> None:
-        """Open the camera, then look after everything on the own thread."""
-        self._open_camera()
+        """Open the camera, then look after everything, on the own thread: the way out waits for none of it."""
         self._thread.start()
 
     def ask_reload(self) -> None:
@@ -126,6 +136,8 @@ class Upkeep:
 
     def _run(self) -> None:
         try:
+            self._open_camera()
+            self._on_ready()
             while self._turn():
                 pass
         # The thread's root: what nobody foresaw stops the process, and its supervisor starts it again.
@@ -151,6 +163,8 @@ class Upkeep:
             if not self._list_failed:
                 log.error("the members' list cannot be used; the one in use stays", error=str(error))
             self._list_failed = True
+        if self._recorder.waiting:
+            self._writing.submit(self._recorder.try_again)
         if self._retry_at is not None and self._clock.monotonic() >= self._retry_at:
             self._open_camera()
 

@@ -51,7 +51,7 @@ class FakeDoor:
         self.events: list[Event] = []
         self.silent = False
         self.busy = False
-        self.recordable = True
+        self.trouble = ""
 
     def put(self, event: Event) -> None:
         self.events.append(event)
@@ -62,7 +62,7 @@ class FakeDoor:
         elif isinstance(event, Summoned):
             event.answer(None if self.busy else "attempt-1")
         elif isinstance(event, UnlockAsked):
-            event.answer(self.recordable)
+            event.answer(self.trouble)
 
     @property
     def on_record(self) -> list[DoorEvent]:
@@ -191,7 +191,7 @@ def test_an_unlock_carries_its_record_and_its_end(post: Post) -> None:
 
 def test_an_unlock_that_is_not_on_record_is_said_to_have_failed(post: Post) -> None:
     """No record, no entry: and the operator hears of it."""
-    post.door.recordable = False
+    post.door.trouble = "the unlock could not be put on record in time"
     with post.client() as client, pytest.raises(ControlError, match=r"not unlocked: .* on record in time"):
         client.unlock("a parcel")
 
@@ -364,6 +364,24 @@ def test_a_user_whom_no_database_knows_is_told_by_number(post: Post) -> None:
     told = call_as(post.path, unknown, unknown)
     assert told["unlock"] == "control: uid 54321 may not unlock: ask to be put into the group that may"
     assert {event.who for event in post.door.on_record} == {"uid 54321"}
+
+
+def refused(post: Post, times: int, user: int) -> list[tuple[str, int]]:
+    """Have the server refuse a caller so many times, and return what went on record of it: kind and further ones."""
+    stranger = Caller(user, "mallory", frozenset())
+    before = len(post.door.on_record)
+    for _ in range(times):
+        with pytest.raises(NotPermitted):
+            post.server._refuse(stranger, "unlock", "let me in")
+    return [(event.kind, event.detail["more"]) for event in post.door.on_record[before:]]
+
+
+def test_refusals_without_end_do_not_fill_the_record(post: Post) -> None:
+    """A caller's refusals are on record once a minute, with the number of those between, each caller's apart."""
+    assert refused(post, 100, 1001) == [("control_unlock_refused", 0)]
+    assert refused(post, 5, 1002) == [("control_unlock_refused", 0)]
+    post.clock.advance(60.0)
+    assert refused(post, 2, 1001) == [("control_unlock_refused", 99)]
 
 
 # What is no request of ours

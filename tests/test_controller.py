@@ -164,6 +164,24 @@ def test_a_commit_after_the_deadline_grants_nothing() -> None:
     assert energized(rig.journal) == 0
     assert Signal.FAULT in rig.panel.signals
     assert ("records", "event grant_lapsed") in rig.journal
+    assert rig.records.rows[rig.ended[0].id] == rig.ended[0]
+
+
+def test_a_denial_whose_commit_is_slow_stays_that_denial() -> None:
+    """A slow record makes no other decision of a denial: it is told as it is, counted, and recorded once, as it is."""
+    rig = Rig()
+    rig.recognizer.who = ()
+    rig.press()
+    for _ in range(60):
+        rig.work(rig.eyes)
+        rig.work(rig.asking)
+        rig.wait(0.1)
+    rig.wait(8.0)
+    rig.settle()
+
+    assert [attempt.reason for attempt in rig.ended] == [Reason.NOT_RECOGNIZED]
+    assert rig.records.rows[rig.ended[0].id] == rig.ended[0]
+    assert rig.status()["failures"] == 1
 
 
 def test_a_commit_that_meets_the_deadline_itself_is_told_as_it_ended() -> None:
@@ -622,7 +640,7 @@ def test_an_unlock_is_on_record_first() -> None:
     assert (answers, rig.journal) == ([], [])
     rig.settle()
 
-    assert answers == [True]
+    assert answers == [""]
     assert rig.journal == [("records", "event unlock"), ("panel", "energize"), ("panel", "open")]
 
 
@@ -633,7 +651,17 @@ def test_an_unlock_that_is_durable_too_late_opens_nothing() -> None:
     rig.wait(3.0)
     rig.settle()
 
-    assert (answers, energized(rig.journal)) == ([False], 0)
+    assert (answers, energized(rig.journal)) == (["the unlock could not be put on record in time"], 0)
+
+
+def test_an_unlock_whose_strike_does_not_move_is_told_so() -> None:
+    """An operator is not told that the door is open when it is not."""
+    rig = Rig()
+    rig.panel.error = PanelUnavailable("no strike")
+    answers = rig.unlock()
+    rig.settle()
+
+    assert answers == ["the strike did not move: see the journal"]
 
 
 def test_an_unlock_that_cannot_be_recorded_opens_nothing() -> None:
@@ -646,7 +674,7 @@ def test_an_unlock_that_cannot_be_recorded_opens_nothing() -> None:
     rig.tell(Noted(make_event(kind="start")))
     rig.settle()
 
-    assert (answers, energized(rig.journal)) == ([False], 0)
+    assert (answers, energized(rig.journal)) == (["the unlock could not be put on record in time"], 0)
     assert [event.kind for event in rig.records.put_down] == ["start"]
 
 

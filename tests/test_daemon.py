@@ -412,19 +412,25 @@ def test_a_signal_stops_in_order_also_in_the_middle_of_an_attempt(
     assert [event.kind for event in house.events()] == ["member_enrolled", "start", "control_attempt", "stop"]
 
 
-def test_a_second_daemon_on_the_same_socket_is_refused_and_leaves_the_first_alone(
-    build: Callable[..., House], reel: Reel
+@pytest.mark.parametrize("own", ["socket", "database"])
+def test_a_second_daemon_is_refused_and_leaves_the_first_alone(
+    build: Callable[..., House], reel: Reel, own: str
 ) -> None:
-    """It exits with 1 and the fix, before it touches the record: the first one's open attempt stays open."""
+    """One door's database, or its socket, has one daemon; the first one's open attempt stays open."""
     house = build(reel.neutral, answer_s=15.0, attempt_s=60.0)
     house.enroll(reel)
     house.start()
     attempt_id = house.begin()
+    text = house.config.read_text(encoding="utf-8")
+    shared = "/control.sock" if own == "socket" else "/door.db"
+    house.config.write_text(text.replace(shared, f"{shared}2"), encoding="utf-8")
     second = house.run("run")
-    assert (second.returncode, second.stderr.strip().splitlines()[-1]) == (
-        1,
-        f"smileaccess: control: {house.socket}: another daemon listens there: stop it first",
-    )
+    house.config.write_text(text, encoding="utf-8")
+    refusals = {
+        "socket": f"smileaccess: records: {house.folder}/door.db: another daemon runs on it: stop that one first",
+        "database": f"smileaccess: control: {house.socket}: another daemon listens there: stop it first",
+    }
+    assert (second.returncode, second.stderr.strip().splitlines()[-1]) == (1, refusals[own])
     assert house.rows("SELECT id, outcome FROM attempts") == [(attempt_id, None)]
     assert house.status()["attempt"] == attempt_id
     assert [event.kind for event in house.events()] == ["member_enrolled", "start", "control_attempt"]
@@ -524,5 +530,5 @@ def test_a_database_that_cannot_be_made_is_named_with_the_fix(build: Callable[..
     house.config.write_text(text, encoding="utf-8")
     done = house.run("run")
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"records: {house.folder}/missing/door.db: cannot be made" in done.stderr
+    assert f"records: {house.folder}/missing/door.db: cannot be locked (No such file or directory)" in done.stderr
     assert not house.socket.exists()

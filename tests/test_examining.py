@@ -607,3 +607,23 @@ def test_a_face_is_followed_by_its_track_not_its_place() -> None:
     assert session.see(make_sight(moved)) is Purpose.IDENTITY
     session.answer(KNOWN, box=ELSEWHERE)
     assert session.evidence.identified == KNOWN
+
+
+@pytest.mark.parametrize("sight", [make_sight(), DARK, SMALL], ids=["gone", "dark", "far"])
+def test_a_face_taken_away_after_it_was_recognized_is_lost(sight: Sight) -> None:
+    """Whoever takes a picture away that cannot smile was somebody: it counts, and is not told as nobody."""
+    session = Session().identified()
+    for _ in range(40):
+        session.see(sight)
+
+    evidence = session.evidence
+    assert (session.complete, evidence.track_lost, evidence.hindrance) == (True, True, None)
+
+
+def test_another_person_who_comes_along_is_told_as_such() -> None:
+    """A second face beside a recognized one is no withdrawal."""
+    session = Session().identified()
+    for _ in range(40):
+        session.see(make_sight(make_face(NEUTRAL), make_face(NEUTRAL, track=2)))
+
+    assert (session.evidence.track_lost, session.evidence.hindrance) == (False, Reason.MULTIPLE_FACES)

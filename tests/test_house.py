@@ -40,7 +40,7 @@ INNER: dict[str, set[str]] = {
     "registry": VALUES | {"ports", "membership"},
     "enrollment": VALUES | {"ports", "gates", "membership", "registry"},
     "recorder": VALUES | {"ports"},
-    "upkeep": VALUES | {"ports", "events", "membership"},
+    "upkeep": VALUES | {"ports", "events", "membership", "recorder"},
     "control": VALUES | {"ports", "events"},
     "controller": VALUES
     | {"ports", "canonical", "conduct", "door", "events", "examining", "policy", "recorder", "signals"}

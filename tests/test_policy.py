@@ -424,12 +424,15 @@ def test_a_grant_starts_the_count_anew() -> None:
     assert next_lock_out(after(5), GRANTED, NOON, LOCK_OUT) == LockOut()
 
 
-@pytest.mark.parametrize(("quiet_s", "failures"), [(899, 6), (900, 6), (901, 1)])
-def test_quiet_starts_the_count_anew(quiet_s: int, failures: int) -> None:
-    """After long enough without a real denial the next one is the first."""
+@pytest.mark.parametrize(
+    ("before", "quiet_s", "failures"),
+    [(2, 900, 3), (2, 901, 1), (5, 60 + 900, 6), (5, 60 + 901, 1), (9, 900 + 900, 10), (9, 900 + 901, 1)],
+)
+def test_quiet_starts_the_count_anew(before: int, quiet_s: int, failures: int) -> None:
+    """Quiet counts from the end of a lock-out: one that was merely waited out shortens nothing."""
     later = NOON + timedelta(seconds=quiet_s)
 
-    assert next_lock_out(after(5), REFUSED, later, LOCK_OUT) == LockOut(failures, later)
+    assert next_lock_out(after(before), REFUSED, later, LOCK_OUT) == LockOut(failures, later)
 
 
 @settings(max_examples=100, deadline=None)

@@ -14,11 +14,13 @@ from smileaccess.errors import CameraUnavailable, KeysError, RecognizerFailed, R
 from smileaccess.events import Event, MembersChanged, Noted
 from smileaccess.keys import public_half
 from smileaccess.membership import sign
-from smileaccess.model import Member, MemberStatus
+from smileaccess.model import DoorEvent, Member, MemberStatus, uuid7
+from smileaccess.recorder import Recorder
+from smileaccess.rehearsal import InlineWorker
 from smileaccess.upkeep import CAMERA_RETRY_S, MembersWatch, Upkeep
-from tests.builders import make_event, make_member
+from tests.builders import NOON, make_event, make_member
 from tests.fakes_devices import PATIENCE_S, FakeCamera, FakeClock
-from tests.fakes_records import FakeMembers
+from tests.fakes_records import FakeMembers, FakeRecords
 
 PRIVATE, FOREIGN = b"e" * 32, b"f" * 32
 
@@ -231,12 +233,30 @@ class Round:
         self.reloads: list[str] = []
         self.crashed = threading.Event()
         self.unforeseen: Exception | None = None
-        self.upkeep = Upkeep(scene.watch, self.camera, scene.clock, self._reload, self.crashed.set, look_s=0.002)
+        self.ready = threading.Event()
+        self.records = FakeRecords()
+        self.recorder = Recorder(self.records)
+        self.upkeep = Upkeep(
+            scene.watch,
+            self.camera,
+            scene.clock,
+            self.recorder,
+            InlineWorker(),
+            on_ready=self.ready.set,
+            reload=self._reload,
+            on_crash=self.crashed.set,
+            look_s=0.002,
+        )
 
     def _reload(self) -> None:
         if self.unforeseen is not None:
             raise self.unforeseen
         self.reloads.append(threading.current_thread().name)
+
+    def begin(self) -> None:
+        """Start the upkeep and wait until it has tried the camera."""
+        self.upkeep.start()
+        assert self.ready.wait(PATIENCE_S)
 
     def end(self) -> None:
         """Close the upkeep and wait until its thread is gone."""
@@ -262,7 +282,7 @@ def round_(scene: Scene) -> Iterator[Round]:
 
 def test_the_thread_looks_at_the_list_by_itself(scene: Scene, round_: Round) -> None:
     """Once started, a change of the list needs nobody to ask."""
-    round_.upkeep.start()
+    round_.begin()
     scene.members.await_looks()
     scene.members.store(ANN)
     scene.members.await_looks()
@@ -271,7 +291,7 @@ def test_the_thread_looks_at_the_list_by_itself(scene: Scene, round_: Round) -> 
 
 def test_a_camera_that_opens_is_opened_once(round_: Round) -> None:
     """A camera that works is left alone."""
-    round_.upkeep.start()
+    round_.begin()
     assert [round_.tries_after(100.0) for _ in range(3)] == [1, 1, 1]
     assert round_.camera.running
 
@@ -279,7 +299,7 @@ def test_a_camera_that_opens_is_opened_once(round_: Round) -> None:
 def test_a_missing_camera_is_tried_again_with_growing_pauses(round_: Round) -> None:
     """After 1, 2, 4 ... seconds, never more than 30, and not a moment earlier."""
     round_.camera.error = CameraUnavailable("no camera")
-    round_.upkeep.start()
+    round_.begin()
     pauses = [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
     assert (pauses[0], pauses[-1]) == CAMERA_RETRY_S
     tries = [(round_.tries_after(pause - 0.01), round_.tries_after(0.01)) for pause in pauses]
@@ -289,7 +309,7 @@ def test_a_missing_camera_is_tried_again_with_growing_pauses(round_: Round) -> N
 def test_a_camera_that_comes_back_is_used_and_its_pauses_start_anew(round_: Round) -> None:
     """Plugged in again, the camera runs after the pause under way, and is not opened once more."""
     round_.camera.error = CameraUnavailable("no camera")
-    round_.upkeep.start()
+    round_.begin()
     round_.tries_after(1.0)
     round_.camera.error = None
     assert (round_.tries_after(2.0), round_.camera.running) == (3, True)
@@ -300,7 +320,7 @@ def test_a_failing_list_is_logged_once_and_kept(scene: Scene, round_: Round) -> 
     """A database that is gone for a while fills no log, and a second failure after a good look is told again."""
     scene.watch.look()
     with capture_logs() as logged:
-        round_.upkeep.start()
+        round_.begin()
         for _ in range(2):
             scene.members.error = RecordsUnavailable("records: gone")
             scene.members.await_looks(4)
@@ -315,7 +335,7 @@ def test_unusable_faces_do_not_stop_the_daemon(scene: Scene, round_: Round) -> N
     """A template that another key sealed is told once; the thread goes on."""
     scene.gallery.error = KeysError("sealed with another templates key")
     with capture_logs() as logged:
-        round_.upkeep.start()
+        round_.begin()
         scene.members.await_looks(4)
     assert [line["error"] for line in logged if line["log_level"] == "error"] == ["sealed with another templates key"]
     assert not round_.crashed.is_set()
@@ -323,7 +343,7 @@ def test_unusable_faces_do_not_stop_the_daemon(scene: Scene, round_: Round) -> N
 
 def test_a_reload_is_done_on_the_upkeeps_own_thread(round_: Round) -> None:
     """Whoever asks, also a signal's handler, waits for nothing: the thread does the work."""
-    round_.upkeep.start()
+    round_.begin()
     round_.upkeep.ask_reload()
     round_.end()
     assert round_.reloads == ["upkeep"]
@@ -332,7 +352,7 @@ def test_a_reload_is_done_on_the_upkeeps_own_thread(round_: Round) -> None:
 def test_what_nobody_foresaw_stops_the_daemon(round_: Round) -> None:
     """An error that is none of ours ends the thread and is told, so that the supervisor starts the process again."""
     round_.unforeseen = ZeroDivisionError()
-    round_.upkeep.start()
+    round_.begin()
     with capture_logs() as logged:
         round_.upkeep.ask_reload()
         assert round_.crashed.wait(PATIENCE_S)
@@ -342,7 +362,30 @@ def test_what_nobody_foresaw_stops_the_daemon(round_: Round) -> None:
 
 def test_close_ends_the_thread(scene: Scene, round_: Round) -> None:
     """After the end nothing looks any more."""
-    round_.upkeep.start()
+    round_.begin()
     scene.members.await_looks()
     round_.end()
     assert "upkeep" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_camera_that_takes_its_time_holds_up_nobody(round_: Round) -> None:
+    """The start returns while the camera is still being opened; ready is told once it has been tried."""
+    opened = threading.Event()
+    round_.camera.start = lambda: opened.wait(PATIENCE_S) and None  # type: ignore[method-assign]
+    round_.upkeep.start()
+    early = round_.ready.is_set()
+    opened.set()
+
+    assert (early, round_.ready.wait(PATIENCE_S)) == (False, True)
+
+
+def test_a_row_that_waits_is_written_without_another_one(round_: Round) -> None:
+    """Once the record is back, what could not be written is, though nothing else happens at the door."""
+    event = DoorEvent(uuid7(), "test", NOON, "rex", "smileaccess")
+    round_.records.fail(1)
+    round_.recorder.event_later(event)
+    assert (round_.recorder.waiting, round_.records.put_down) == (1, [])
+    round_.upkeep.start()
+    round_.scene.members.await_looks(3)
+
+    assert (round_.recorder.waiting, round_.records.put_down) == (0, [event])
