@@ -13,19 +13,21 @@ import numpy as np
 import pytest
 
 from smileaccess import settings as configuration
-from smileaccess.demo.scenes import MEMBER_PHOTOGRAPH, Scene, build_scenes
+from smileaccess.demo.scenes import MEMBER_PHOTOGRAPH, MORPH_S, REACTION_S, Scene, build_scenes
 from smileaccess.errors import CameraUnavailable, VisionFailed
 from smileaccess.model import Attempt, Frame, Member, MemberStatus, Outcome, Purpose, Reason, Sight, Trigger
 from smileaccess.recognizers.embedded import EmbeddedRecognizer
 from smileaccess.rehearsal import FPS, Rehearsal, rehearse
 from smileaccess.vision.eyes import LocalEyes
 from tests.fakes_vision import FakeVision, framed, member, opened, photograph
+from tests.portraits import portrait
 
 if TYPE_CHECKING:
     from smileaccess.model import Pixels
 
 Pictures = Sequence[tuple[str, "Pixels"]]
 
+FRAME_S = 1 / FPS
 _SMILING_S = 2.0  # after the cue: the smile of a scene is full
 
 
@@ -60,6 +62,16 @@ class Stage:
     def frame(self, number: int, *, smiling: bool = False, at_s: float = 1.0) -> Pixels:
         """Return a moment of a scene."""
         return self._reel[number].clip.picture(at_s, _SMILING_S if smiling else None)
+
+    def changing(self, calm_s: float) -> list[tuple[str, Pixels]]:
+        """Return pictures, each for one frame, of the member who is calm for so long and then begins to smile."""
+        calm, turning = round(calm_s * FPS), round(MORPH_S * FPS)
+        clip = self._reel[1].clip
+        return [
+            *(("calm", self.frame(1)) for _ in range(calm)),
+            *(("turning", clip.picture(1.0, REACTION_S + number / FPS)) for number in range(1, turning)),
+            ("smiling", self.frame(1, smiling=True)),
+        ]
 
     def rehearse(
         self, pictures: Pictures, seconds: float = 2.0, *, mode: str = "neutral-then-smile", members: Any = None
@@ -113,22 +125,35 @@ def test_one_smile_opens_where_that_is_the_rule(
     stage: Stage, smiling: bool, expected: tuple[Outcome, Reason | None]
 ) -> None:
     """Mode `smile`: the neutral face alone is denied, followed by a smiling one it is granted."""
-    pictures = [("calm", stage.frame(1)), ("later", stage.frame(1, smiling=smiling))]
-    assert ended(stage.attempt(pictures, 0.5, mode="smile")) == expected
+    pictures = stage.changing(0.5) if smiling else [("calm", stage.frame(1))]
+    assert ended(stage.attempt(pictures, FRAME_S, mode="smile")) == expected
 
 
 def test_neutral_then_a_smile_is_granted_whenever_the_cue_comes(stage: Stage) -> None:
     """The default mode: every cue comes within 0.7 s, so that a smile after 1 s answers it, whatever the luck."""
-    attempt = stage.attempt([("calm", stage.frame(1)), ("smiling", stage.frame(1, smiling=True))], 1.0)
+    attempt = stage.attempt(stage.changing(1.0), FRAME_S)
     assert ended(attempt) == GRANTED
     assert attempt.smile is not None
     assert attempt.smile >= 50.0
 
 
 def test_a_smile_before_any_cue_is_no_answer(stage: Stage) -> None:
-    """Smiling 0.3 s after the first look is earlier than the earliest cue, and then the face no longer changes."""
-    attempt = stage.attempt([("calm", stage.frame(1)), ("smiling", stage.frame(1, smiling=True))], 0.3)
+    """Smiling 0.4 s after the first look is earlier than the earliest cue, and then the face no longer changes."""
+    attempt = stage.attempt(stage.changing(0.2), FRAME_S)
     assert ended(attempt) == denied(Reason.NO_EXPRESSION_CHANGE)
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (20.0, 10.0)], ids=["in place", "shifted"])
+def test_two_photographs_swapped_after_the_cue_are_denied(
+    eyes: LocalEyes, ann: Member, shift: tuple[float, float]
+) -> None:
+    """The settings as they come, a calm and a smiling photograph of the member: the cut ends the attempt."""
+    calm, smiling = portrait("obama-neutral"), portrait("obama-smiling", shift=shift)
+    recognizer = EmbeddedRecognizer(eyes, opened)
+    recognizer.use((ann,))
+    default = configuration.parse('[door]\nname = "side"')
+    attempt = rehearse(default, [("calm", calm), ("smiling", smiling)], 2.5, eyes, recognizer, (ann,)).attempt
+    assert (ended(attempt), attempt.member_id) == (denied(Reason.TRACK_LOST), "m_ann")
 
 
 def test_a_print_of_the_smiling_member_is_denied(stage: Stage) -> None:
@@ -161,8 +186,7 @@ def test_a_black_picture_is_too_dark(stage: Stage) -> None:
 
 def test_a_stranger_who_smiles_on_cue_stays_a_stranger(stage: Stage) -> None:
     """Liveness opens nothing without a name: nobody is enrolled here."""
-    pictures = [("calm", stage.frame(1)), ("smiling", stage.frame(1, smiling=True))]
-    attempt = stage.attempt(pictures, members=())
+    attempt = stage.attempt(stage.changing(1.0), FRAME_S, members=())
     assert ended(attempt) == denied(Reason.NOT_RECOGNIZED)
     assert attempt.member_id is None
 
@@ -179,24 +203,20 @@ def test_a_member_who_may_not_come_in_is_denied(stage: Stage, status: MemberStat
 
 def test_the_looks_tell_what_was_seen_of_which_picture(stage: Stage) -> None:
     """A look a frame, ten a second, labeled by the picture shown then, with what the eyes and the recognizer said."""
-    pictures = [
-        ("empty", stage.frame(5)),
-        ("calm", stage.frame(1)),
-        ("smiling", stage.frame(1, smiling=True)),
-    ]
-    rehearsal = stage.rehearse(pictures, 0.4, mode="smile")
+    pictures = [("empty", stage.frame(5))] * 4 + stage.changing(0.4)
+    rehearsal = stage.rehearse(pictures, FRAME_S, mode="smile")
     assert ended(rehearsal.attempt) == GRANTED
     looks = rehearsal.looks
     assert [look.at_s for look in looks] == pytest.approx([number / FPS for number in range(len(looks))])
-    assert [look.label for look in looks] == [pictures[min(number // 4, 2)][0] for number in range(len(looks))]
-    assert {look.label for look in looks} == {"empty", "calm", "smiling"}
+    assert [look.label for look in looks] == [label for label, _ in pictures][: len(looks)]
+    assert [look.label for look in looks[:9]] == ["empty"] * 4 + ["calm"] * 4 + ["turning"]
     hindered = {(look.label, look.hindrance) for look in looks}
-    assert hindered == {("empty", Reason.NO_FACE), ("calm", None), ("smiling", None)}
+    assert hindered == {("empty", Reason.NO_FACE), ("calm", None), ("turning", None)}
     smiles = {
         label: [one.smile for look in looks if look.label == label for one in look.sight.faces] for label, _ in pictures
     }
     assert smiles["empty"] == []
-    assert (max(smiles["calm"]) < 30, min(smiles["smiling"]) >= 50) == (True, True)
+    assert (max(smiles["calm"]) < 30, max(smiles["turning"]) >= 50) == (True, True)
 
 
 def test_the_recognizers_answers_stand_at_the_frames_they_are_about(stage: Stage) -> None:
@@ -253,9 +273,7 @@ def test_nothing_is_written_and_nobody_is_called(stage: Stage, tmp_path: Path, m
     sys.addaudithook(_audit)
     _watching = True
     try:
-        attempt = stage.attempt(
-            [("calm", stage.frame(1)), ("smiling", stage.frame(1, smiling=True))], 0.5, mode="smile"
-        )
+        attempt = stage.attempt(stage.changing(0.5), FRAME_S, mode="smile")
     finally:
         _watching = False
     assert ended(attempt) == GRANTED

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smileaccess.model import Box
+from smileaccess.vision.continuity import HEIGHT, WIDTH
 from smileaccess.vision.tracking import GROWTH, GROWTH_SLACK, MOST_S, SLACK, SPEED, STEP_S, Tracker, follows
+
+if TYPE_CHECKING:
+    from smileaccess.model import Pixels
 
 STEP = 0.1
 SPOTS = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
 
 
-def face(x: float = 0.5, y: float = 0.5, size: float = 0.2) -> tuple[Box, tuple[tuple[float, float], ...]]:
+Face = tuple[Box, tuple[tuple[float, float], ...]]
+
+
+def face(x: float = 0.5, y: float = 0.5, size: float = 0.2) -> Face:
     box = Box(x - size / 2, y - size / 2, size, size)
     return box, tuple((box.left + a * size, box.top + b * size) for a, b in SPOTS)
 
@@ -106,6 +116,55 @@ def test_a_box_without_an_extent_follows_nothing() -> None:
     assert not follows(*nothing, *nothing, elapsed_s=0.1)
 
 
+def stripes(share: float = 0.0) -> Pixels:
+    """Return a view; `share` of it has turned from upright stripes to level ones."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    waves = np.sin(columns / 3) * (1 - share) + np.sin(rows / 3) * share
+    return (128 + 90 * waves / np.abs(waves).max()).astype(np.uint8)
+
+
+def test_a_face_cut_into_another_in_the_same_place_breaks_the_track() -> None:
+    """Box and landmarks alone would go on."""
+    tracker = Tracker()
+    views = [stripes(), stripes(), stripes(1.0), stripes(1.0)]
+    assert [tracker.update([face()], n * STEP, [view]) for n, view in enumerate(views)] == [[1], [1], [2], [2]]
+
+
+def test_a_face_that_changes_bit_by_bit_keeps_its_track() -> None:
+    tracker = Tracker()
+    views = [stripes(share) for share in np.linspace(0, 1, 21)]
+    assert {id_ for n, view in enumerate(views) for id_ in tracker.update([face()], n * STEP, [view])} == {1}
+
+
+def test_the_first_picture_does_not_get_its_track_back() -> None:
+    """A face may be missed for GAP_S, but not for another one in its place."""
+    tracker = Tracker()
+    views = [stripes(), stripes(1.0), stripes()]
+    assert [tracker.update([face()], n * STEP, [view]) for n, view in enumerate(views)] == [[1], [2], [3]]
+
+
+@pytest.mark.parametrize("unseen", [[], [face()]], ids=["missed", "not measured"])
+def test_a_face_without_a_view_goes_on_and_is_compared_with_its_last_one(unseen: list[Face]) -> None:
+    for later, expected in ((stripes(), 1), (stripes(1.0), 2)):
+        tracker = Tracker()
+        tracker.update([face()], 0.0, [stripes()])
+        assert tracker.update(unseen, STEP, [None] * len(unseen)) == [1] * len(unseen)
+        assert tracker.update([face()], 2 * STEP, [later]) == [expected]
+
+
+@pytest.mark.parametrize(("elapsed_s", "expected"), [(STEP, 2), (0.9, 1)])
+def test_time_out_of_sight_allows_no_more_than_the_longest_time(elapsed_s: float, expected: int) -> None:
+    """Much of a change goes on between two frames that are far apart; not where a frame between them missed it."""
+    much = stripes(0.6)
+    tracker = Tracker()
+    tracker.update([face()], 0.0, [stripes()])
+    assert tracker.update([face()], elapsed_s, [much]) == [expected]
+    tracker = Tracker()
+    tracker.update([face()], 0.0, [stripes()])
+    tracker.update([], 0.45)
+    assert tracker.update([face()], 0.8, [much]) == [2]
+
+
 PLACES = st.tuples(st.floats(0.1, 0.9), st.floats(0.1, 0.9), st.floats(0.05, 0.5))
 FRAMES = st.lists(st.tuples(st.floats(0.01, 1.0), st.lists(PLACES, max_size=4)), max_size=12)
 
@@ -115,7 +174,7 @@ def test_whatever_comes_a_track_is_unbroken_and_no_id_returns(
     frames: list[tuple[float, list[tuple[float, float, float]]]],
 ) -> None:
     tracker, at = Tracker(), 0.0
-    last: dict[int, tuple[float, tuple[Box, tuple[tuple[float, float], ...]]]] = {}
+    last: dict[int, tuple[float, Face]] = {}
     for elapsed, places in frames:
         at += elapsed
         faces = [face(*place) for place in places]

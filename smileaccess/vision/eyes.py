@@ -12,7 +12,7 @@ from smileaccess.model import Box, Face, Frame, Sight
 from smileaccess.vision.detector import Detection, Detector
 from smileaccess.vision.embedding import MODEL, Embedder
 from smileaccess.vision.emotions import Emotions
-from smileaccess.vision.mesh import Mesher
+from smileaccess.vision.mesh import Mesh, Mesher
 from smileaccess.vision.pose import head_pose
 from smileaccess.vision.quality import brightness, quality
 from smileaccess.vision.smile import eyes_open, mouth_open, smile
@@ -56,11 +56,11 @@ class LocalEyes:
             raise VisionFailed("vision: closed: make new eyes to go on looking")
         found = detector.find(_checked(frame.pixels))
         places = [_fractions(frame.pixels, one) for one in found]
-        tracks = self._tracker.update(places, frame.captured_at)
-        faces = tuple(
-            self._face(frame.pixels, one, place, track, measured=rank < MEASURED)
-            for rank, (one, place, track) in enumerate(zip(found, places, tracks, strict=True))
-        )
+        meshes = [self._mesh(frame.pixels, one) if rank < MEASURED else None for rank, one in enumerate(found)]
+        views = [None if mesh is None else mesh.view for mesh in meshes]
+        tracks = self._tracker.update(places, frame.captured_at, views)
+        seen = zip(found, places, tracks, meshes, strict=True)
+        faces = tuple(self._face(frame.pixels, *one) for one in seen)
         return Sight(frame, faces, brightness(frame.pixels))
 
     def embed(self, frame: Frame, face: Face) -> Vector:
@@ -85,11 +85,13 @@ class LocalEyes:
             self._detector = None
             self._embedder = None
 
-    def _face(self, pixels: Pixels, found: Detection, place: Place, track: int, *, measured: bool) -> Face:
+    def _mesh(self, pixels: Pixels, found: Detection) -> Mesh | None:
+        return None if min(found.box[2:]) < TOO_SMALL else self._mesher.measure(pixels, found)
+
+    def _face(self, pixels: Pixels, found: Detection, place: Place, track: int, mesh: Mesh | None) -> Face:
         box, landmarks = place
-        if not measured or min(found.box[2:]) < TOO_SMALL:
+        if mesh is None:
             return Face(box, found.score, track, landmarks, quality(pixels, found, 0.0))
-        mesh = self._mesher.measure(pixels, found)
         emotions = self._emotions.measure(pixels, found) if self._emotions else {}
         return Face(
             box,

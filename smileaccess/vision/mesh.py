@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smileaccess.errors import VisionFailed
-from smileaccess.vision import occlusion, weights
+from smileaccess.vision import continuity, occlusion, weights
 from smileaccess.vision.blendshapes import Blendshapes
 from smileaccess.vision.opencv import opencv, tflite_network
 
@@ -32,12 +32,13 @@ class Mesh:
 
     `points` is (478, 3) float32: x and y in pixels of the picture, z in the same unit, smaller is nearer the camera;
     `presence` is the belief, 0..1, that a whole and uncovered face is to be seen; `blendshapes` maps each of
-    blendshapes.NAMES to 0..1.
+    blendshapes.NAMES to 0..1; `view` is the face as smileaccess.vision.continuity compares it, None where it cannot.
     """
 
     points: Vector
     presence: float
     blendshapes: Mapping[str, float]
+    view: Pixels | None
 
 
 class Mesher:
@@ -55,11 +56,12 @@ class Mesher:
             crop = self._cv2.warpAffine(pixels, to_crop, (_SIDE, _SIDE))
             points, belief = self._points(crop)
             luma = self._cv2.cvtColor(crop, self._cv2.COLOR_BGR2GRAY)
+            view = continuity.view(luma, points)
         except self._cv2.error as error:
             raise VisionFailed(f"vision: the mesh network did not run: {error}") from error
         uncovered = occlusion.presence(found.score, *occlusion.contrasts(luma, points))
         full = _to_picture(points, to_crop)
-        return Mesh(full, min(belief, uncovered), self._blendshapes.measure(full))
+        return Mesh(full, min(belief, uncovered), self._blendshapes.measure(full), view)
 
     def _points(self, crop: Pixels) -> tuple[Vector, float]:
         self._landmarks.setInput(self._cv2.dnn.blobFromImage(crop, 1 / 255, (_SIDE, _SIDE), swapRB=True))

@@ -1,17 +1,22 @@
-"""Says which face of a frame is the same as one of the frame before; pure, knows no picture and no clock.
+"""Says which face of a frame is the same as one of the frame before; pure, finds no face itself and reads no clock.
 
-A track is unbroken: one face, seen again and again, that never moves as no face does. Whatever is doubtful gets a
-new track, because identity, smile and liveness of a track are taken for one person's.
+A track is unbroken: one face, seen again and again, that never moves or changes as no face does. Whatever is doubtful
+gets a new track, because identity, smile and liveness of a track are taken for one person's.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import TYPE_CHECKING
 
 from smileaccess.model import Box
+from smileaccess.vision.continuity import continues
+
+if TYPE_CHECKING:
+    from smileaccess.model import Pixels
 
 Points = Sequence[tuple[float, float]]
 
@@ -31,7 +36,8 @@ SPEED = 4.0
 head of somebody who stands before a door."""
 
 MOST_S = 0.25
-"""The longest time, in seconds, that a movement at SPEED and GROWTH is allowed for."""
+"""The longest time, in seconds, that a movement at SPEED and GROWTH is allowed for, and a change of the face that was
+out of sight meanwhile: whoever covers the camera while a picture is changed gains nothing."""
 
 SLACK = 0.12
 """What the detector may wander from frame to frame while the face stands still, in sizes of the face."""
@@ -43,13 +49,17 @@ GROWTH_SLACK = 0.15
 """What the detector's box may breathe from frame to frame, as a logarithm."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Track:
+    """`view` is the last one there was, taken at `viewed_at`."""
+
     id: int
     box: Box
     points: tuple[tuple[float, float], ...]
     seen_at: float
     missed_at: float | None = None
+    view: Pixels | None = None
+    viewed_at: float = -math.inf
 
 
 class Tracker:
@@ -60,40 +70,69 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._last = -math.inf
 
-    def update(self, faces: Sequence[tuple[Box, Points]], at: float) -> list[int]:
+    def update(
+        self, faces: Sequence[tuple[Box, Points]], at: float, views: Sequence[Pixels | None] | None = None
+    ) -> list[int]:
         """Return the track of each face of the next frame.
 
         `faces` are boxes and their landmarks as in model.Face, in fractions of the frame; `at` is the frame's time
-        in seconds. Time that does not go forward breaks every track. Of several pairings the one with the most
-        overlap counts first, each track and each face once.
+        in seconds; `views` are the faces as in smileaccess.vision.continuity, None where there is none. Time that does
+        not go forward breaks every track. Of several pairings the one with the most overlap counts first, each track
+        and each face once. A track whose face was cut into another is over: it does not come back with the picture.
         """
         if at <= self._last:
             self.reset()
         self._last = at
-        self._tracks = [track for track in self._tracks if _alive(track, at)]
-        known = self._pair(faces, at)
-        ids = [known[place] if place in known else next(self._ids) for place in range(len(faces))]
-        seen = [_Track(id_, box, tuple(points), at) for id_, (box, points) in zip(ids, faces, strict=True)]
-        self._tracks = seen + [_missed(track, at) for track in self._tracks if track.id not in ids]
-        return ids
+        seen = [
+            _Track(0, box, tuple(points), at, None, view, at)
+            for (box, points), view in zip(faces, views or [None] * len(faces), strict=True)
+        ]
+        alive = [track for track in self._tracks if _alive(track, at)]
+        known, cut = _pair(alive, seen)
+        here = [_next(known.get(place), face, self._ids) for place, face in enumerate(seen)]
+        gone = cut | {track.id for track in known.values()}
+        self._tracks = here + [_missed(track, at) for track in alive if track.id not in gone]
+        return [track.id for track in here]
 
     def reset(self) -> None:
         """Forget every track; their ids stay used."""
         self._tracks = []
         self._last = -math.inf
 
-    def _pair(self, faces: Sequence[tuple[Box, Points]], at: float) -> dict[int, int]:
-        pairs = [
-            (track.box.overlap(box), track.id, place)
-            for track in self._tracks
-            for place, (box, points) in enumerate(faces)
-            if follows(track.box, track.points, box, points, at - track.seen_at)
-        ]
-        known: dict[int, int] = {}
-        for _, id_, place in sorted(pairs, key=lambda pair: (-pair[0], pair[1], pair[2])):
-            if place not in known and id_ not in known.values():
-                known[place] = id_
-        return known
+
+def _pair(tracks: Sequence[_Track], faces: Sequence[_Track]) -> tuple[dict[int, _Track], set[int]]:
+    """Return the track of each place among `faces` that has one, and the ids of those that were cut."""
+    near = [
+        (track.box.overlap(face.box), track, place)
+        for track in tracks
+        for place, face in enumerate(faces)
+        if follows(track.box, track.points, face.box, face.points, face.seen_at - track.seen_at)
+    ]
+    known: dict[int, _Track] = {}
+    cut = set[int]()
+    for _, track, place in sorted(near, key=lambda pair: (-pair[0], pair[1].id, pair[2])):
+        if not _continued(track, faces[place]):
+            cut.add(track.id)
+        elif place not in known and track not in known.values():
+            known[place] = track
+    return known, cut - {track.id for track in known.values()}
+
+
+def _continued(track: _Track, face: _Track) -> bool:
+    if track.view is None or face.view is None:
+        return True
+    elapsed_s = face.seen_at - track.viewed_at
+    in_sight = track.missed_at is None and track.viewed_at == track.seen_at
+    return continues(track.view, face.view, elapsed_s if in_sight else min(elapsed_s, MOST_S))
+
+
+def _next(track: _Track | None, face: _Track, ids: Iterator[int]) -> _Track:
+    """Return the face as its track's latest; a face without a view keeps the one that its track had."""
+    if track is None:
+        return replace(face, id=next(ids))
+    if face.view is None:
+        return replace(face, id=track.id, view=track.view, viewed_at=track.viewed_at)
+    return replace(face, id=track.id)
 
 
 def _alive(track: _Track, at: float) -> bool:
