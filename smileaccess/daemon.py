@@ -57,11 +57,13 @@ class Daemon:
         reload: Callable[[], Settings] | None = None,
         on_attempt: Callable[[Attempt, str], None] = lambda _attempt, _who: None,
         on_ready: Callable[[Controller], None] = lambda _controller: None,
+        last: bool = False,
     ) -> None:
         """Take the settings and the two adapters that differ from place to place.
 
         `reload` reads the settings again (SettingsError keeps the old ones); `on_attempt` is called on the
         controller's thread after an attempt has ended, `on_ready` on the upkeep's once the camera has been tried.
+        `last` says that the process ends with the daemon: then a second TERM does not cut the stop short.
         """
         self._settings = self._reloaded = settings
         self._name = settings.door.name
@@ -72,6 +74,7 @@ class Daemon:
         self._reload = reload
         self._on_attempt = on_attempt
         self._on_ready = on_ready
+        self._last = last
         self._crashed = self._stop_asked = False
         self._upkeep: Upkeep | None = None
         self._agreeing = 1
@@ -90,6 +93,7 @@ class Daemon:
                 controller.put(StopAsked())
             controller.run()
             log.info("stopping")
+        log.info("stopped", door=self._name)
         return 1 if self._crashed else 0
 
     def stop(self) -> None:
@@ -230,14 +234,14 @@ class Daemon:
             if self._upkeep is not None:
                 self._upkeep.ask_reload()
 
-        handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
         # They only enqueue: SimpleQueue.put is safe in a signal's handler.
+        handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield
         finally:
             for number, handler in before.items():
-                signal.signal(number, handler)
+                signal.signal(number, signal.SIG_IGN if self._last else handler)
 
     def _crash(self) -> None:
         self._crashed = True

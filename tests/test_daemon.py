@@ -412,6 +412,18 @@ def test_a_signal_stops_in_order_also_in_the_middle_of_an_attempt(
     assert [event.kind for event in house.events()] == ["member_enrolled", "start", "control_attempt", "stop"]
 
 
+def test_a_second_term_does_not_cut_the_stop_short(build: Callable[..., House], reel: Reel) -> None:
+    """A supervisor that insists gets the same orderly end."""
+    house = build(reel.neutral)
+    house.enroll(reel)
+    process = house.start()
+    process.send_signal(signal.SIGTERM)
+    while process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    assert process.returncode == 0
+    assert house.events()[-1].kind == "stop"
+
+
 @pytest.mark.parametrize("own", ["socket", "database"])
 def test_a_second_daemon_is_refused_and_leaves_the_first_alone(
     build: Callable[..., House], reel: Reel, own: str

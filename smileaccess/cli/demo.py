@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,12 +69,15 @@ def _webcam(clock: Clock) -> str | None:
     return find_webcam(clock)
 
 
-def _log_to(stage: Stage) -> None:
+@contextlib.contextmanager
+def _log_of(stage: Stage) -> Iterator[None]:
     from smileaccess.supervision import journal  # noqa: PLC0415
 
-    path = stage.folder / "smileaccess.log"
-    # The log outlives this function by design: it is closed when the process ends.
-    journal.configure("info", "json", path.open("a", encoding="utf-8", buffering=1))
+    with (
+        (stage.folder / "smileaccess.log").open("a", encoding="utf-8") as stream,
+        journal.writing("info", "json", stream),
+    ):
+        yield
 
 
 def _person_at_the_webcam(stage: Stage, eyes: Vision, clock: Clock) -> bool:
@@ -116,7 +120,6 @@ def _alone(stage: Stage, clock: Clock, picture: Path | None) -> int:
     from smileaccess.demo import show  # noqa: PLC0415
 
     began = time.monotonic()
-    _log_to(stage)
     eyes = wiring.make_eyes(stage.settings)
     scenes = _member_of_the_reel(stage, eyes, clock)
     eyes.close()
@@ -126,7 +129,8 @@ def _alone(stage: Stage, clock: Clock, picture: Path | None) -> int:
         shown.append(played)
         say(_line(played))
 
-    well = show.play_alone(stage, scenes, clock, tell)
+    with _log_of(stage):
+        well = show.play_alone(stage, scenes, clock, tell)
     right = sum(played.as_it_should for played in shown)
     say(f"{right} of {len(scenes)} scenes ended as they should, in {time.monotonic() - began:.0f} s")
     if picture is not None:
@@ -175,19 +179,19 @@ def _kiosk(stage: Stage, clock: Clock, webcam: str | None) -> int:
     eyes = wiring.make_eyes(stage.settings)
     if webcam is not None and _person_at_the_webcam(stage, eyes, clock):
         eyes.close()
-        _log_to(stage)
         panel = _panel(stage, clock, None)
-        return show.show(stage, wiring.make_camera(stage.settings, clock), panel, panel.show_attempt)
+        with _log_of(stage):
+            return show.show(stage, wiring.make_camera(stage.settings, clock), panel, panel.show_attempt)
     scenes = _member_of_the_reel(stage, eyes, clock)
     eyes.close()
-    _log_to(stage)
     camera = ReelCamera(scenes[0].clip, clock)
     chosen: list[TerminalPanel] = []
     choose = _chooser(camera, scenes, chosen)
     panel = _panel(stage, clock, choose)
     chosen.append(panel)
     choose("1")
-    return show.show_reel(stage, camera, panel, panel.show_attempt)
+    with _log_of(stage):
+        return show.show_reel(stage, camera, panel, panel.show_attempt)
 
 
 def _panel(stage: Stage, clock: Clock, on_key: Callable[[str], None] | None) -> TerminalPanel:

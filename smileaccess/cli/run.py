@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smileaccess.cli.common import App, pass_app, say
-from smileaccess.errors import KeysError, RecordsUnavailable, SettingsError
+from smileaccess.errors import KeysError, PanelUnavailable, RecordsUnavailable, SettingsError
 
 if TYPE_CHECKING:
     from smileaccess.model import Attempt
@@ -53,21 +53,18 @@ def run(app: App, check: bool) -> int:
             panel=panel,
             reload=lambda: configuration.load(app.path),
             on_attempt=show_attempt,
+            last=True,
         ).run()
 
 
 def _check(app: App) -> int:
     from smileaccess import wiring  # noqa: PLC0415
 
-    problems: list[str] = []
+    settings = app.settings()  # where these are wrong nobody knows which keys are meant
     try:
-        wiring.load_keys(app.settings())
-    except SettingsError as error:
-        problems += error.problems
+        wiring.load_keys(settings)
     except KeysError as error:
-        problems.append(str(error))
-    if problems:
-        raise SettingsError(problems)
+        raise SettingsError(str(error).split("\n")) from error
     say(f"{app.path}: settings and keys are fine")
     return 0
 
@@ -75,7 +72,7 @@ def _check(app: App) -> int:
 def make_panel(
     settings: Settings, clock: Clock, on_key: Callable[[str], None] | None = None
 ) -> tuple[Panel, Callable[[Attempt, str], None]]:
-    """Make the panel of the settings, and what shows an attempt on it with the member's name."""
+    """Make the panel of the settings, and what shows an attempt on it with the member's name; PanelUnavailable."""
     if settings.panel.kind == "silent":
         from smileaccess.panels.silent import SilentPanel  # noqa: PLC0415
 
@@ -83,8 +80,17 @@ def make_panel(
     from smileaccess.cli.common import console  # noqa: PLC0415
     from smileaccess.panels.terminal import TerminalPanel  # noqa: PLC0415
 
-    panel = TerminalPanel(clock, console(), sys.stdin.fileno(), door=settings.door.name, on_key=on_key)
+    panel = TerminalPanel(clock, console(), _keyboard(), door=settings.door.name, on_key=on_key)
     return panel, panel.show_attempt
+
+
+def _keyboard() -> int:
+    """Return standard input's descriptor; PanelUnavailable where it was closed."""
+    if sys.stdin is None:
+        raise PanelUnavailable(
+            'panel terminal: standard input is closed: start the door on a terminal, or set [panel] kind = "silent"'
+        )
+    return sys.stdin.fileno()
 
 
 @contextlib.contextmanager
@@ -93,8 +99,8 @@ def logging_to(settings: Settings) -> Iterator[None]:
     from smileaccess.supervision import journal  # noqa: PLC0415 -- structlog
 
     if settings.panel.kind == "silent" or not sys.stderr.isatty():
-        journal.configure(settings.log.level, settings.log.format)
-        yield
+        with journal.writing(settings.log.level, settings.log.format):
+            yield
         return
     path = Path(settings.records.database).parent / "smileaccess.log"
     try:
@@ -103,6 +109,5 @@ def logging_to(settings: Settings) -> Iterator[None]:
         raise RecordsUnavailable(
             f"log: {path}: {error.strerror}: make the folder of [records] database, or send the log elsewhere: 2> FILE"
         ) from error
-    with stream:
-        journal.configure(settings.log.level, settings.log.format, stream)
+    with stream, journal.writing(settings.log.level, settings.log.format, stream):
         yield

@@ -5,10 +5,12 @@ A log that cannot be written, or that nobody reads, never holds up or ends the d
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from queue import Empty, Full, Queue
 from typing import TextIO
 
@@ -76,6 +78,16 @@ class Outlet:
             except Empty:
                 return "".join(texts)
             self._lines.task_done()
+
+
+@contextlib.contextmanager
+def writing(level: str, form: str, stream: TextIO | None = None) -> Iterator[None]:
+    """Log as `configure` says while this context lasts, and let what waits at its end be written."""
+    outlet = configure(level, form, stream)
+    try:
+        yield
+    finally:
+        outlet.drain()
 
 
 def configure(level: str, form: str, stream: TextIO | None = None) -> Outlet:
