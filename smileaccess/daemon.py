@@ -181,7 +181,7 @@ class Daemon:
         )
 
     def _watch(self, stack: ExitStack, recognizer: Recognizer, controller: Controller) -> MembersWatch:
-        members = wiring.open_spool(self._settings, self._keys)
+        members = wiring.open_spool(self._settings, self._keys, must_exist=True)
         stack.callback(members.close)
         public = self._keys.enroller_public
         watch = MembersWatch(self._name, members, public, recognizer, self._clock, controller.put)

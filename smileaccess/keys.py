@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from smileaccess.durable import put_in_place
+from smileaccess.durable import write_new
 from smileaccess.errors import KeysError
 
 KEY_BYTES = 32
@@ -64,9 +64,17 @@ class KeyRing:
     ) -> KeyRing:
         """Read the keys in `need`; a credential (systemd's `$CREDENTIALS_DIRECTORY`) wins over the directory.
 
-        KeysError names the file, what is wrong with it and the fix.
+        KeysError names the file, what is wrong with it and the fix, a line for every key that cannot be used.
         """
-        keys = {kind: _read(kind, directory, credentials) for kind in sorted(need)}
+        keys: dict[KeyKind, bytes] = {}
+        errors: list[KeysError] = []
+        for kind in sorted(need):
+            try:
+                keys[kind] = _read(kind, directory, credentials)
+            except KeysError as error:
+                errors.append(error)
+        if errors:
+            raise _together(errors)
         if {KeyKind.ENROLLER, KeyKind.ENROLLER_PUBLIC} <= keys.keys():
             _check_halves(directory, keys)
         return cls(keys)
@@ -142,16 +150,9 @@ def _make(kind: KeyKind, directory: Path) -> bool:
 
 
 def _write(path: Path, kind: KeyKind, key: bytes, mode: int) -> bool:
-    """Write whole or not at all: a link made last fails where another process was first."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        os.fchmod(handle, mode)
-        file.write(_line(kind, key))
-        file.flush()
-        os.fsync(handle)
+    """Say whether the key was written: not where another process was first."""
     try:
-        put_in_place(temporary, path)
+        write_new(path, _line(kind, key), mode)
     except FileExistsError:
         return False
     return True
@@ -184,6 +185,13 @@ def _bytes_of(path: Path, *, forbidden: int) -> bytes:
         raise KeysError(f"keys: {path}: {error.strerror}: restore it from a copy") from error
     finally:
         os.close(handle)
+
+
+def _together(errors: list[KeysError]) -> KeysError:
+    """Return one error that says all of them; what is wrong with the directory is said once."""
+    if len(errors) == 1:
+        return errors[0]
+    return KeysError("\n".join(dict.fromkeys(str(error) for error in errors)))
 
 
 def _fix(error: OSError, path: Path) -> str:

@@ -242,6 +242,13 @@ class Members(Protocol):
         """
         ...
 
+    def erase(self) -> bool:
+        """Overwrite what was replaced so far; say whether nothing of it is left in the store.
+
+        False where somebody still reads it: try again later.
+        """
+        ...
+
     def floors(self) -> dict[str, int]:
         """Return, a member id, the highest version that this database has held; RecordsFailed if tampered with."""
         ...

@@ -52,7 +52,8 @@ class Receipt:
     """What `forget` did: the person's data that were erased, when, by whom, and which rows keep the random id.
 
     `attempts` counts the attempts on record in which the id stands (as the member, or as a candidate), `events` the
-    door events; `event_id` is the one that put the forgetting itself on record.
+    door events; `event_id` is the one that put the forgetting itself on record. Where not `erased`, bytes of it are
+    still in the database's file, since somebody reads it: `erase` again.
     """
 
     member_id: str
@@ -65,6 +66,7 @@ class Receipt:
     limited: bool
     attempts: int
     events: int
+    erased: bool
 
 
 def find(members: Iterable[Member], wanted: str) -> Member:
@@ -149,6 +151,7 @@ def forget(registry: Registry, member: Member, records: Records, why: str = "") 
         limited=member.limited,
         attempts=sum(mentions(attempt, member.id) for attempt in records.attempts()),
         events=sum(each.detail.get("member") == member.id for each in records.events()),
+        erased=registry.members.erase(),
     )
 
 

@@ -129,7 +129,7 @@ class RecognitionSettings(_Section):
     """The `[recognition]` section."""
 
     recognizers: Annotated[tuple[Literal["embedded"], ...], Field(strict=False), AfterValidator(_one)] = ("embedded",)
-    threshold: float = Field(99.0, ge=0, le=100)
+    threshold: float = Field(99.0, ge=90, le=100)
     margin: float = Field(0.1, ge=0, le=10)
     timeout_s: float = Field(3.0, ge=0.2, le=10)
 

@@ -5,11 +5,16 @@ Imports are made when they are needed, so that a command that sees nothing loads
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
+from smileaccess.durable import write_new
+from smileaccess.errors import RecordsFailed
 from smileaccess.keys import DOOR_KEYS, KeyKind, KeyRing
 
 if TYPE_CHECKING:
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
 ENROLL_TIMEOUT_S = 30.0
 """Seconds for one comparison at enrollment, where nobody waits at a door and the network may still have to load."""
 
+log = structlog.get_logger(__name__)
+
 
 def load_keys(settings: Settings, need: Collection[KeyKind] = DOOR_KEYS) -> KeyRing:
     """Read the keys in `need` from systemd's credentials, where there are some, else from the directory; KeysError."""
@@ -33,11 +40,70 @@ def load_keys(settings: Settings, need: Collection[KeyKind] = DOOR_KEYS) -> KeyR
 def open_spool(settings: Settings, keys: KeyRing, *, must_exist: bool = False) -> Spool:
     """Open the door's record, made where it is missing unless it `must_exist`.
 
-    RecordsUnavailable, RecordsFailed; KeysError without the chain's key in `keys`.
+    A marker beside the keys says that the record was begun: whoever can delete the database, with the versions that
+    this door has seen, cannot make the door begin anew, and so take members of old versions for new ones.
+
+    RecordsUnavailable; RecordsFailed, also where the database is gone or is another than the one begun; KeysError
+    without the chain's key in `keys`.
     """
     from smileaccess.records.spool import Spool  # noqa: PLC0415 -- sqlite3 only where a record is opened
 
-    return Spool.open(Path(settings.records.database), settings.door.name, keys.chain, must_exist=must_exist)
+    path, door = Path(settings.records.database), settings.door.name
+    marker = Path(settings.keys.directory) / f"record.{door}"
+    if _is_missing(path) and _is_there(marker):
+        raise RecordsFailed(
+            f"records: {path}: gone, although {marker} says that this record was begun: "
+            f"restore a backup, or remove {marker} to begin a new record on purpose"
+        )
+    spool = Spool.open(path, door, keys.chain, must_exist=must_exist)
+    if not must_exist:
+        with contextlib.ExitStack() as stack:
+            stack.callback(spool.close)
+            _mark(marker, path, spool.begun())
+            stack.pop_all()
+    return spool
+
+
+def _is_there(path: Path) -> bool:
+    """Say whether we see something of this name."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
+
+
+def _is_missing(path: Path) -> bool:
+    """Say whether there is nothing of this name, and not only nothing that we may look at."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _mark(marker: Path, path: Path, begun: str) -> None:
+    """Put down which record was begun, where that was not done yet; RecordsFailed where it was another one."""
+    line = f"smileaccess-record-1 {begun}\n"
+    try:
+        with contextlib.suppress(FileExistsError):  # another process was first
+            if not _is_there(marker):
+                write_new(marker, line, 0o644)
+        found = marker.read_text(encoding="ascii", errors="replace")
+    except OSError as error:
+        log.warning(
+            "the record's marker cannot be kept: a database that is deleted will not be missed",
+            marker=str(marker),
+            error=error.strerror,
+        )
+        return
+    if found.split() != line.split():
+        raise RecordsFailed(
+            f"records: {path}: not the record that {marker} says was begun: "
+            f"restore its newest backup, or remove {marker} to go on with this one on purpose"
+        )
 
 
 def make_eyes(settings: Settings) -> Vision:

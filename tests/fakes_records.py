@@ -179,6 +179,7 @@ class FakeMembers:
     stored: dict[str, SignedMember] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
     changes: int = 0
+    read_elsewhere: bool = False
 
     def revision(self) -> int:
         return self.changes
@@ -194,6 +195,9 @@ class FakeMembers:
         self.stored[member.id] = member
         self.seen[member.id] = member.version
         self.changes += 1
+
+    def erase(self) -> bool:
+        return not self.read_elsewhere
 
     def floors(self) -> dict[str, int]:
         return dict(self.seen)

@@ -135,6 +135,41 @@ class TestErrors:
         assert (done.returncode, "Traceback" in done.stderr) == (130, False)
 
 
+class TestRun:
+    def test_check_reports_every_bad_key_at_once(self, house: House) -> None:
+        (house.keys / "chain").unlink()
+        (house.keys / "templates").write_text("nonsense\n")
+        result = house.run("run", "--check")
+        assert result.code == 2
+        assert [line.split(": ")[2] for line in result.err.splitlines()] == [
+            str(house.keys / "chain"),
+            str(house.keys / "templates"),
+        ]
+
+    def test_check_says_nothing_of_keys_where_the_settings_are_wrong(self, house: House) -> None:
+        (house.keys / "chain").unlink()
+        with house.config.open("a") as file:
+            file.write("[door]\nunlock_s = 0\nnmae = 'x'\n")
+        result = house.run("run", "--check")
+        assert (result.code, result.err.count("\n"), result.err.count("settings: [door]")) == (2, 2, 2)
+
+    def test_a_closed_standard_input_is_no_panel(self, house: House) -> None:
+        done = self.without_input(house, "run")
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert "panel terminal: standard input is closed" in done.stderr
+
+    def test_a_closed_standard_input_is_nobody_to_ask(self, house: House) -> None:
+        for command in (["members", "forget", "m_1"], ["enroll", "Ada", "--photo", "none.jpg"]):
+            done = self.without_input(house, *command)
+            assert (done.returncode, "unforeseen" in done.stderr) == (1, False)
+
+    def without_input(self, house: House, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "smileaccess", "--config", str(house.config), *arguments]
+        return subprocess.run(
+            ["sh", "-c", 'exec "$@" <&-', "sh", *command], capture_output=True, text=True, check=False, timeout=60
+        )
+
+
 class TestConfig:
     def test_example_is_the_shipped_file(self) -> None:
         assert run("config", "example").out == SHIPPED.read_text()

@@ -18,6 +18,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from smileaccess import wiring
 from smileaccess.cli.capture import PATIENCE, STEPS, Collector, collect, frames_of
@@ -202,6 +203,23 @@ class TestEnroll:
             assert (done.returncode, "withdraw at any" in done.stderr) == (code, True), done.stderr
         assert [each["name"] for each in members(house)] == ["Ada"]
 
+    def test_somebody_whose_template_cannot_be_opened_holds_up_nobody_else(self, enrolled: House) -> None:
+        (enrolled.keys / "templates").unlink()
+        assert enrolled.run("keys", "make").code == 0
+        result = enrolled.run("enroll", "Joe", "--photo", BIDEN, "--consent", "--json")
+        assert (result.code, result.json()["member"]["name"]) == (0, "Joe"), result.err
+        (other,) = [each for each in stored(enrolled) if each.name != "Joe"]
+        assert result.err.count("\n") == 1  # told once, however often the list is loaded
+        assert f"member_id: {other.id}, template_id: {other.templates[0].id}" in result.err
+        assert other.name not in result.err
+
+    def test_damaged_exif_keeps_nobody_out(self, house: House) -> None:
+        turned, width = b"\x01\x12\0\x03\0\0\0\x01\0\x03\0\0", b"\x01\0\0\x09\0\0\0\x01\xff\xff\xff\xff"
+        exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02" + turned + width + bytes(4)
+        damaged = house.folder / "damaged.jpg"
+        Image.open(SPEAKING).transpose(Image.Transpose.ROTATE_180).save(damaged, exif=exif, quality=95)
+        assert house.run("enroll", "Ada", "--photo", damaged, "--consent").code == 0
+
 
 class TestChanges:
     def test_a_member_is_named_by_id_prefix_or_name(self, enrolled: House) -> None:
@@ -269,6 +287,29 @@ class TestForget:
         left = b"".join(each.read_bytes() for each in enrolled.folder.glob("door.db*"))
         assert (b"Barack" in left, member.templates[0].sealed in left) == (False, False)
         assert enrolled.run("attempts", "verify").code == 0
+
+    @pytest.mark.parametrize("as_json", [False, True])
+    def test_while_another_program_reads_nothing_is_said_to_be_erased(self, enrolled: House, *, as_json: bool) -> None:
+        (member,) = stored(enrolled)
+        sealed, options = member.templates[0].sealed, ["--json"] if as_json else []
+        with closing(sqlite3.connect(enrolled.database, isolation_level=None)) as other:
+            other.execute("BEGIN")
+            other.execute("SELECT count(*) FROM members").fetchone()
+            first = enrolled.run("members", "forget", "Barack Obama", "--yes", *options)
+            again = enrolled.run("members", "forget", member.id)
+            left = b"".join(each.read_bytes() for each in enrolled.folder.glob("door.db*"))
+        assert (first.code, again.code, sealed in left) == (0, 1, True)
+        if as_json:
+            assert first.json()["erased_from_file"] is False
+        else:
+            assert "not yet    erased from the database's file" in first.out
+            assert f"smileaccess members forget {member.id}" in first.out
+            assert "  erased  " not in first.out
+            assert [line for line in first.out.splitlines() if len(line) > 80] == []
+        assert "still being read" in again.err
+        last = enrolled.run("members", "forget", member.id, "--json")
+        left = b"".join(each.read_bytes() for each in enrolled.folder.glob("door.db*"))
+        assert (last.json()["erased_from_file"], sealed in left) == (True, False)
 
     def test_without_a_terminal_it_must_be_confirmed(self, enrolled: House) -> None:
         result = enrolled.run("members", "forget", "Barack Obama")

@@ -67,6 +67,13 @@ def test_a_newer_version_replaces_the_older_with_its_templates(store: Store) -> 
     assert store.members.floors() == {"m_1": 4}
 
 
+def test_what_was_replaced_is_erased_where_nobody_reads(store: Store) -> None:
+    store.members.put_member(member(1), event())
+    store.members.put_member(member(4), event())
+    assert store.members.erase()
+    assert store.members.signed_members() == [member(4)]
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_version_that_is_not_newer_is_refused_and_nothing_is_written(store: Store, version: int) -> None:
     store.members.put_member(member(2), event())

@@ -178,7 +178,8 @@ def test_no_picture_and_no_name_is_on_record(played: Played) -> None:
     told += (played.left.folder / "smileaccess.log").read_text(encoding="utf-8")
     assert [word for word in MEMBER_NAME.split() if word in told] == []
     kept = {path.name for path in played.left.folder.rglob("*") if path.is_file()}
-    assert kept - {"record.demo"} == {
+    assert kept == {
+        "record.demo",
         "door.db",
         "door.db.lock",
         "smileaccess.log",
@@ -371,11 +372,36 @@ def test_only_the_latest_demonstrations_are_kept(tmp_path: Path) -> None:
     for number in range(7):
         old = tmp_path / f"20200101-00000{number}-1"
         (old / "keys").mkdir(parents=True)
-        (old / "smileaccess.toml").touch()
+        (old / "smileaccess.toml").write_text(show._HEAD)
     (tmp_path / "notes").mkdir()
     stage = show.set_up(tmp_path, unlock_s=1.0, webcam=None)
     kept = sorted(path.name for path in tmp_path.iterdir())
     assert kept == [*(f"20200101-00000{number}-1" for number in range(2, 7)), stage.folder.name, "notes"]
+
+
+def test_nothing_but_a_demonstration_is_ever_removed(tmp_path: Path) -> None:
+    """A door's installation stays, also where it is called like a demonstration, or like nothing of ours."""
+    beside = tmp_path / "beside"
+    state = tmp_path / "state"
+    for folder, text in {
+        beside / "20190101-000000-1": show._HEAD,
+        state / "front": show._HEAD,
+        state / "20190101-000000-1x": show._HEAD,
+        state / "20190101-000000-2": show._HEAD.replace('"demo"', '"front"'),
+        state / "20190101-000000-3": '[door]\nname = "demo"\n',
+        state / "20190101-000000-4" / "20190101-000000-5": show._HEAD,
+    }.items():
+        (folder / "keys").mkdir(parents=True)
+        (folder / "smileaccess.toml").write_text(text)
+    (state / "20190101-000000-6").symlink_to(beside / "20190101-000000-1")
+    before = sorted(tmp_path.rglob("*"))
+    stages = [state / f"20200101-00000{number}-1" for number in range(7)]
+    for stage in stages:
+        (stage / "keys").mkdir(parents=True)
+        (stage / "smileaccess.toml").write_text(show._HEAD)
+    show.set_up(state, unlock_s=1.0, webcam=None)
+    assert [path for path in before if not path.exists()] == []
+    assert [stage.exists() for stage in stages] == [False] * 2 + [True] * 5
 
 
 def test_a_folder_that_cannot_be_made_is_named_with_the_fix(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from smileaccess.errors import KeysError, RecognizerFailed, RecognizerTimedOut
 from smileaccess.model import Purpose
@@ -15,7 +16,7 @@ from smileaccess.vision.eyes import LocalEyes
 from tests.fakes_vision import FakeVision, Painted, framed, member, opened, painting, person, scene
 
 if TYPE_CHECKING:
-    from smileaccess.model import Candidate, Vector
+    from smileaccess.model import Candidate, Member, Template, Vector
 
 
 def unit(*values: float) -> Vector:
@@ -74,18 +75,40 @@ def test_a_member_without_templates_is_not_searched_for() -> None:
     assert [one.member_id for one in found(recognizer, vision, 1)] == ["bob"]
 
 
-def test_a_template_that_cannot_be_opened_leaves_the_list_before() -> None:
-    def unseal(one: object, template: object) -> Vector:
-        if getattr(one, "id", "") == "bob":
-            raise KeysError("templates: another key")
+class Locked:
+    """Opens every template but those whose ids it was told."""
+
+    def __init__(self, *ids: str) -> None:
+        self.ids = set(ids)
+
+    def __call__(self, one: Member, template: Template) -> Vector:
+        if template.id in self.ids:
+            raise KeysError(f"template {template.id} of member {one.id}: sealed with another key")
         return opened(one, template)
 
+
+def test_a_template_that_cannot_be_opened_is_left_out_and_told_once() -> None:
+    """Neither the door nor the next enrollment stops for it; the log names ids, and no person."""
     vision = FakeVision()
-    recognizer = EmbeddedRecognizer(vision, unseal)
-    recognizer.use([member("ann", [person(1)])])
-    with pytest.raises(KeysError):
-        recognizer.use([member("cid", [person(3)]), member("bob", [person(2)])])
-    assert [one.member_id for one in found(recognizer, vision, 1)] == ["ann"]
+    recognizer = EmbeddedRecognizer(vision, Locked("bob-0"))
+    with capture_logs() as logged:
+        for _ in range(2):
+            recognizer.use([member("ann", [person(1)]), member("bob", [person(2)]), member("cid", [person(3)])])
+        recognizer.use([])
+        recognizer.use([member("ann", [person(1)]), member("bob", [person(2)])])
+    assert {one.member_id for one in found(recognizer, vision, 2)} == {"ann"}
+    (line,) = logged
+    assert (line["log_level"], line["member_id"], line["template_id"]) == ("error", "bob", "bob-0")
+    assert line.keys() == {"log_level", "event", "member_id", "template_id", "error"}
+
+
+def test_a_members_other_templates_are_used_all_the_same() -> None:
+    vision = FakeVision()
+    bob = member("bob", [person(1), person(2)])
+    recognizer = EmbeddedRecognizer(vision, Locked(bob.templates[0].id))
+    recognizer.use([bob])
+    (candidate,) = found(recognizer, vision, 2)
+    assert candidate.similarity == pytest.approx(100.0)
 
 
 def test_members_of_unequal_templates_are_refused() -> None:

@@ -172,6 +172,22 @@ def test_a_missing_key_is_named_with_the_fix(directory: Path, kind: KeyKind) -> 
         KeyRing.load(directory, need=ALL_KEYS)
 
 
+def test_everything_that_is_wrong_is_said_at_once(directory: Path) -> None:
+    (directory / KeyKind.CHAIN).unlink()
+    (directory / KeyKind.TEMPLATES).write_text("nonsense\n")
+    with pytest.raises(KeysError) as caught:
+        KeyRing.load(directory, need=ALL_KEYS)
+    named = [line.split(": ")[1] for line in str(caught.value).split("\n")]
+    assert named == [str(directory / "chain"), str(directory / "templates")]
+
+
+def test_what_is_wrong_with_the_directory_is_said_once(directory: Path) -> None:
+    directory.chmod(0o777)
+    with pytest.raises(KeysError) as caught:
+        KeyRing.load(directory)
+    assert str(caught.value).count("\n") == 0
+
+
 GOOD = base64.b64encode(b"k" * 32)
 
 

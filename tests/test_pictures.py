@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import struct
 import tracemalloc
 import zlib
@@ -46,6 +48,10 @@ def test_every_format_becomes_bgr(tmp_path: Path, kind: str) -> None:
         (6, (60, 40), (10, 20)),
         (8, (60, 40), (50, 20)),
         (2, (40, 60), (20, 50)),
+        (4, (40, 60), (20, 10)),
+        (5, (60, 40), (10, 20)),
+        (7, (60, 40), (50, 20)),
+        (9, (40, 60), (20, 10)),
     ],
 )
 def test_the_camera_s_turn_is_undone(
@@ -57,6 +63,62 @@ def test_the_camera_s_turn_is_undone(
     pixels = load_picture(tmp_path / "turned.jpg")
     assert pixels.shape[:2] == shape
     assert near(pixels[red], RED)
+
+
+def with_exif(path: Path) -> tuple[bytes, range]:
+    """Save a small JPEG with all sorts of EXIF; return its bytes, and where among them the EXIF is."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010F] = "a camera of some make"
+    exif[0x011A] = 72.0
+    exif.get_ifd(0x8769)[0x829A] = 0.01
+    exif.get_ifd(0x8825)[2] = (52.0, 31.0, 12.5)
+    two_colors().save(path, "JPEG", exif=exif, quality=95)
+    content = path.read_bytes()
+    begin = content.index(b"Exif\0\0")
+    return content, range(begin, begin + len(exif.tobytes()))
+
+
+@pytest.mark.parametrize("length", [7, 10, 13, 14, 20])
+def test_a_picture_whose_exif_cannot_be_read_is_taken_as_it_lies(tmp_path: Path, length: int) -> None:
+    two_colors().save(tmp_path / "damaged.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01\x12"[:length], quality=95)
+    assert load_picture(tmp_path / "damaged.jpg").shape == (40, 60, 3)
+
+
+def test_damage_elsewhere_in_exif_leaves_the_turn(tmp_path: Path) -> None:
+    """A value that cannot be written again, as a turn by Pillow itself would, is no reason to fail."""
+    turned, width = b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0", b"\x01\0\0\x09\0\0\0\x01\xff\xff\xff\xff"
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02" + turned + width + bytes(4)
+    two_colors().save(tmp_path / "damaged.jpg", exif=exif, quality=95)
+    assert load_picture(tmp_path / "damaged.jpg").shape == (60, 40, 3)
+
+
+def test_no_damage_to_exif_is_anything_but_a_picture_or_a_refusal(tmp_path: Path) -> None:
+    content, exif = with_exif(tmp_path / "whole.jpg")
+    assert load_picture(tmp_path / "whole.jpg").shape == (60, 40, 3)
+    chance = random.Random(7)
+    shapes = set()
+    for _ in range(600):
+        damaged = bytearray(content)
+        for _ in range(chance.randint(1, 6)):
+            damaged[chance.choice(exif)] = chance.choice((0, 1, 0x7F, 0xFF, chance.randrange(256)))
+        (tmp_path / "damaged.jpg").write_bytes(damaged)
+        shapes.add(load_picture(tmp_path / "damaged.jpg").shape)
+    assert shapes == {(60, 40, 3), (40, 60, 3)}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
+def test_no_damage_anywhere_is_anything_but_a_picture_or_a_refusal(tmp_path: Path, kind: str) -> None:
+    options = {} if kind == "BMP" else {"exif": Image.Exif()}
+    two_colors().save(tmp_path / "whole", kind, **options)
+    content, chance = (tmp_path / "whole").read_bytes(), random.Random(7)
+    for _ in range(300):
+        damaged = bytearray(content)
+        for _ in range(chance.randint(1, 4)):
+            damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        (tmp_path / "damaged").write_bytes(damaged[: chance.choice((len(damaged), chance.randrange(len(damaged))))])
+        with contextlib.suppress(PictureError):
+            assert load_picture(tmp_path / "damaged").ndim == 3
 
 
 def test_a_photograph_is_read_as_opencv_reads_it() -> None:

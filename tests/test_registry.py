@@ -108,6 +108,12 @@ class TestForget:
         assert (receipt.name, receipt.templates, receipt.consent, receipt.events) == ("Ada", 1, ADA.consent, 2)
         assert "Ada" not in repr(desk.members.records.put_down)
 
+    @pytest.mark.parametrize("read_elsewhere", [False, True])
+    def test_the_receipt_says_whether_the_old_bytes_are_gone(self, desk: Registry, *, read_elsewhere: bool) -> None:
+        assert isinstance(desk.members, FakeMembers)
+        desk.members.read_elsewhere = read_elsewhere
+        assert registry.forget(desk, ADA, desk.members.records).erased is not read_elsewhere
+
     def test_a_row_counts_where_the_id_is_the_member_or_a_candidate(self) -> None:
         seen = attempt(member_id=None)
         assert [mentions(seen, "m_ada"), mentions(attempt(), "m_ada"), mentions(seen, "m_bob")] == [True, True, False]

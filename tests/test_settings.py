@@ -101,6 +101,14 @@ def test_every_setting_is_explained() -> None:
     assert bare <= {"socket"}
 
 
+@pytest.mark.parametrize("threshold", ["0.99", "0.0", "89.9", "100.1"])
+def test_a_threshold_that_lets_strangers_in_is_refused(threshold: str) -> None:
+    """A share instead of a similarity is the natural slip, and would open to everybody."""
+    assert problems(f"[recognition]\nthreshold = {threshold}") == [
+        f"settings: [recognition] threshold = {threshold}: must be between 90 and 100"
+    ]
+
+
 def test_all_numbers_have_bounds() -> None:
     """No number can be set to nonsense."""
     numbers = {

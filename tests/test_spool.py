@@ -666,6 +666,24 @@ def test_forgetting_leaves_no_byte_of_a_template_or_name(made: Spool, path: Path
     assert [each.status for each in membership.load_roster(made, PUBLIC).members] == ["forgotten", "active"]
 
 
+def test_while_somebody_reads_what_was_replaced_is_not_said_to_be_gone(made: Spool, path: Path) -> None:
+    """A read transaction elsewhere keeps the old bytes in the file; when it has ended they can be erased."""
+    secret = b"sealed template of Ada " * 8
+    ada = replace(member("m_1"), name="Ada Lovelace", templates=(Template("t_1", "sface", secret, NOON),))
+    enroll(made, ada)
+    made._db.one("PRAGMA busy_timeout = 0")
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM members").fetchone()
+        enroll(made, membership.forgotten(ada))
+        left = b"".join(each.read_bytes() for each in path.parent.iterdir())
+        assert (made.erase(), secret[:16] in left) == (False, True)
+        other.execute("ROLLBACK")
+        assert made.erase()
+    left = b"".join(each.read_bytes() for each in path.parent.iterdir())
+    assert secret[:16] not in left
+
+
 def test_the_revision_shows_changes_by_others_and_by_us(made: Spool, path: Path) -> None:
     revisions = [made.revision()]
     with reopened(path) as other:

@@ -12,7 +12,7 @@ import pwd
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -77,8 +77,33 @@ class App:
         """Open the door's record for a while; RecordsUnavailable, RecordsFailed."""
         from smileaccess import wiring  # noqa: PLC0415
 
-        with contextlib.closing(wiring.open_spool(self.settings(), keys, must_exist=must_exist)) as spool:
+        with (
+            _logging_as_warnings(),
+            contextlib.closing(wiring.open_spool(self.settings(), keys, must_exist=must_exist)) as spool,
+        ):
             yield spool
+
+
+@contextlib.contextmanager
+def _logging_as_warnings() -> Iterator[None]:
+    """Show what the parts log, from a warning on, as a command's warnings: standard output is for results."""
+    import structlog  # noqa: PLC0415
+
+    before = structlog.get_config()
+    structlog.configure(processors=[structlog.processors.add_log_level, _warn_of])
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+def _warn_of(_: Any, __: str, line: MutableMapping[str, Any]) -> Any:
+    import structlog  # noqa: PLC0415
+
+    event, level = line.pop("event"), line.pop("level")
+    if level not in {"debug", "info"}:
+        warn(f"{event} ({', '.join(f'{name}: {value}' for name, value in line.items())})" if line else event)
+    raise structlog.DropEvent
 
 
 pass_app = click.make_pass_decorator(App, ensure=True)
@@ -294,7 +319,12 @@ def counted(count: int, noun: str) -> str:
 
 def on_terminal() -> bool:
     """Say whether a person sits at both ends."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return stdin_is_terminal() and sys.stdout.isatty()
+
+
+def stdin_is_terminal() -> bool:
+    """Say whether somebody can be asked; nobody can where standard input was closed."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def need_yes(question: str, *, yes: bool) -> None:

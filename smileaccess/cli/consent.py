@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from smileaccess.cli.common import plain
+from smileaccess.cli.common import plain, stdin_is_terminal
 from smileaccess.errors import EnrollmentRefused
 from smileaccess.model import Consent
 
@@ -35,7 +34,7 @@ def ask(settings: Settings, clock: Clock, name: str, *, given: bool) -> Consent:
 
 
 def _ask(name: str, version: str) -> None:
-    if not sys.stdin.isatty():
+    if not stdin_is_terminal():
         raise EnrollmentRefused(
             f"{name}: no consent: let the person read the text and give --consent, or run this on a terminal"
         )

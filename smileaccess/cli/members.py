@@ -29,7 +29,7 @@ from smileaccess.cli.common import (
     why_option,
 )
 from smileaccess.cli.importing import import_
-from smileaccess.errors import MemberNotFound, SmileAccessError
+from smileaccess.errors import MemberNotFound, RecordsUnavailable, SmileAccessError
 
 if TYPE_CHECKING:
     from smileaccess.membership import Roster
@@ -226,18 +226,37 @@ def forget(app: App, member: str, yes: bool, why: str, as_json: bool) -> None:
     What is on record keeps the random id, which then means nobody. On a
     terminal the name has to be typed; without one --yes is needed.
 
+    With the id of somebody forgotten it only erases what was still being read.
+
     Example:    smileaccess members forget "Ada Lovelace" --why "asked for it"
     """
     from smileaccess import registry  # noqa: PLC0415
+    from smileaccess.model import MemberStatus  # noqa: PLC0415
 
     with office(app) as desk:
         found = _to_forget(desk, member)
+        if found.status is MemberStatus.FORGOTTEN:
+            _erase_again(desk, found, as_json=as_json)
+            return
         _confirm_name(found, yes=yes)
         receipt = registry.forget(desk.registry, found, desk.spool, why)
     if as_json:
         emit(receipt_to_plain(receipt))
     else:
         _print_receipt(receipt)
+
+
+def _erase_again(desk: Office, member: Member, *, as_json: bool) -> None:
+    """Erase from the file what could not be when the member was forgotten; RecordsUnavailable where it still cannot."""
+    if not desk.registry.members.erase():
+        raise RecordsUnavailable(
+            f"member {member.id}: was forgotten, but the database is still being read by another program, and until "
+            "that ends holds the old bytes: end that program and run this again"
+        )
+    if as_json:
+        emit({"member": member.id, "erased_from_file": True})
+    else:
+        say(f"member {member.id}: was forgotten; nothing of it is left in the database's file")
 
 
 def _to_forget(desk: Office, wanted: str) -> Member:
@@ -271,7 +290,12 @@ def _print_receipt(receipt: Receipt) -> None:
     agreed = f"consent of {local(consent.given_at)}" if consent else "no consent was on file"
     say(f"Receipt for {receipt.name or receipt.member_id}")
     say(f"  forgotten  {local(receipt.forgotten_at)} by {receipt.who}")
-    say(f"  erased     the name, {counted(receipt.templates, 'face template')}, {agreed}")
+    done = "erased    " if receipt.erased else "replaced  "
+    say(f"  {done} the name, {counted(receipt.templates, 'face template')}, {agreed}")
+    if not receipt.erased:
+        say("  not yet    erased from the database's file: another program is reading it.")
+        say("             When that has ended, run")
+        say(f"             smileaccess members forget {receipt.member_id}")
     say(f"  kept       the random id {receipt.member_id}, which now means nobody, on")
     say(f"             {counted(receipt.attempts, 'attempt')} and {counted(receipt.events, 'door event')}")
     say(f"  on record  event {receipt.event_id}")
@@ -322,6 +346,7 @@ def receipt_to_plain(receipt: Receipt) -> dict[str, Any]:
         "who": receipt.who,
         "event": receipt.event_id,
         "erased": erased,
+        "erased_from_file": receipt.erased,
         "kept": {"attempts": receipt.attempts, "events": receipt.events},
     }
 

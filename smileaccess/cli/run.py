@@ -98,7 +98,7 @@ def logging_to(settings: Settings) -> Iterator[None]:
     """Send the log to standard error, or to a file where the panel is drawn on that same terminal."""
     from smileaccess.supervision import journal  # noqa: PLC0415 -- structlog
 
-    if settings.panel.kind == "silent" or not sys.stderr.isatty():
+    if settings.panel.kind == "silent" or sys.stderr is None or not sys.stderr.isatty():
         with journal.writing(settings.log.level, settings.log.format):
             yield
         return

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -37,10 +38,18 @@ KEPT = 5
 PATIENCE_S = 20.0
 """How long the director waits for anything, in seconds: twice the longest attempt."""
 
-_SETTINGS = """\
+_HEAD = """\
 # The door of a demonstration.
 [door]
 name = "demo"
+"""
+"""How the settings of a demonstration begin, and nobody else's."""
+
+_FOLDER = re.compile(r"\d{8}-\d{6}-\d+")
+
+_SETTINGS = (
+    _HEAD
+    + """\
 unlock_s = {unlock_s}
 cool_down_s = 0.5
 approach = "wake"
@@ -69,6 +78,7 @@ socket = {socket}
 [log]
 level = "info"
 """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,8 +297,17 @@ def _quoted(path: Path | str) -> str:
 
 
 def _remove_older(parent: Path) -> None:
-    ours = sorted(
-        each for each in parent.iterdir() if (each / "smileaccess.toml").is_file() and (each / "keys").is_dir()
-    )
+    """Remove the folders of older demonstrations directly below `parent`; nothing else, whatever lies there."""
+    ours = sorted(each for each in parent.iterdir() if _is_demonstration(each))
     for old in ours[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_demonstration(folder: Path) -> bool:
+    """Say whether a folder is one that `set_up` made: by its name, and by how its settings begin."""
+    if not _FOLDER.fullmatch(folder.name) or folder.is_symlink():
+        return False
+    try:
+        return (folder / "smileaccess.toml").read_text(encoding="utf-8").startswith(_HEAD)
+    except (OSError, ValueError):
+        return False

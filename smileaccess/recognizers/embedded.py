@@ -6,13 +6,14 @@ Nothing leaves the machine, nothing is billed, and templates of another network'
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import structlog
 
-from smileaccess.errors import RecognizerFailed, RecognizerTimedOut, RecognizerUnavailable, VisionError
+from smileaccess.errors import KeysError, RecognizerFailed, RecognizerTimedOut, RecognizerUnavailable, VisionError
 from smileaccess.model import Candidate, Examination, MemberStatus
 from smileaccess.recognizers.similarity import similarity
 
@@ -25,6 +26,8 @@ SHOWN = 3
 
 SEARCHABLE = frozenset({MemberStatus.ACTIVE, MemberStatus.DISABLED})
 """Who is searched for: a disabled member is found, so that the policy can say why it denies."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,16 +56,18 @@ class EmbeddedRecognizer:
         self._vision = vision
         self._unseal = unseal
         self._monotonic = monotonic
-        self._gallery = _gallery((), vision.model, unseal)
+        self._told: set[str] = set()
+        self._gallery = _gallery({})
         self._closed = False
 
     def use(self, members: Sequence[Member]) -> None:
         """Search among these members from now on; any thread.
 
-        An examination under way goes on with the list it began with. What `unseal` raises comes through and leaves
-        the earlier list, as does RecognizerFailed for an embedding that is none.
+        An examination under way goes on with the list it began with. A template that cannot be unsealed (KeysError)
+        is left out and logged once; RecognizerFailed for an embedding that is none leaves the earlier list.
         """
-        self._gallery = _gallery(members, self._vision.model, self._unseal)
+        opened = {member.id: self._opened(member) for member in members if member.status in SEARCHABLE}
+        self._gallery = _gallery(opened)
 
     def examine(self, frame: Frame, face: Face, purpose: Purpose, timeout_s: float) -> Examination:
         """Say who the face may be and what it shows; both purposes get both answers.
@@ -93,7 +98,29 @@ class EmbeddedRecognizer:
     def close(self) -> None:
         """Forget the members and refuse what comes after; any thread, more than once."""
         self._closed = True
-        self._gallery = _gallery((), self._vision.model, self._unseal)
+        self._gallery = _gallery({})
+
+    def _opened(self, member: Member) -> list[Vector]:
+        """Return the embeddings of a member's templates of this model, as far as they open."""
+        found = []
+        for template in member.templates:
+            if template.model != self._vision.model:
+                continue
+            try:
+                found.append(self._unseal(member, template))
+            except KeysError as error:
+                self._tell_unopened(member.id, template.id, error)
+        return found
+
+    def _tell_unopened(self, member_id: str, template_id: str, error: KeysError) -> None:
+        if template_id not in self._told:
+            self._told.add(template_id)
+            log.error(
+                "a face template cannot be opened and is left out",
+                member_id=member_id,
+                template_id=template_id,
+                error=str(error),
+            )
 
     def _embed(self, frame: Frame, face: Face) -> Vector:
         try:
@@ -119,12 +146,9 @@ def mean_embedding(embeddings: Sequence[Vector]) -> Vector:
     return np.asarray(mean / length, np.float32)
 
 
-def _gallery(members: Sequence[Member], model: str, unseal: Callable[[Member, Template], Vector]) -> _Gallery:
-    means: dict[str, Vector] = {}
-    for member in members:
-        own = [template for template in member.templates if template.model == model]
-        if own and member.status in SEARCHABLE:
-            means[member.id] = mean_embedding([unseal(member, template) for template in own])
+def _gallery(embeddings: Mapping[str, Sequence[Vector]]) -> _Gallery:
+    """Return what is searched: the mean of each member's embeddings, by id; who has none is left out."""
+    means = {member_id: mean_embedding(own) for member_id, own in embeddings.items() if own}
     try:
         return _Gallery(tuple(means), np.stack(list(means.values())) if means else np.empty((0, 0), np.float32))
     except ValueError as error:

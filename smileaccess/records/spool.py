@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from smileaccess.encoding import moment, stamp
-from smileaccess.errors import RecordsFailed
+from smileaccess.errors import RecordsFailed, RecordsUnavailable
 from smileaccess.model import Attempt, ChainHead, DoorEvent, Outcome, Reason, SignedMember, uuid7
 from smileaccess.records import audit, memberlist, rows
 from smileaccess.records.chain import State
@@ -155,6 +155,11 @@ class Spool:
         with self._db.reading() as state:
             return state.head
 
+    def begun(self) -> str:
+        """Return what tells this record from any other one of its door: its key's id, and when it was made."""
+        with self._db.reading() as state:
+            return f"{state.key_id} {state.created_at}"
+
     def verify(self, head: ChainHead | None = None) -> int:
         """Check every link, the head, the checkpoint and the floors, and that `head` is contained where one is given.
 
@@ -200,7 +205,18 @@ class Spool:
         """
         with self._db.writing() as state:
             self._add(memberlist.put(self._db, state, member), event)
-        self._db.all("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.erase()
+
+    def erase(self) -> bool:
+        """Empty the write-ahead log into the file, over what was replaced; say whether nothing of it is left.
+
+        False where another process reads what was there before, or the disk has no room: then it is left until this
+        is called again, by the next `put_member` at the latest.
+        """
+        try:
+            return not self._db.one("PRAGMA wal_checkpoint(TRUNCATE)")  # the first column is `busy`
+        except RecordsUnavailable:
+            return False
 
     def floors(self) -> dict[str, int]:
         """Return, a member id, the highest version that this database has held; RecordsFailed if tampered with."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import TextIO
 
@@ -96,7 +98,8 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> Outlet:
     `form` is text, json, or auto: text on a terminal, json in a pipe. Call it before any thread starts; `drain` the
     outlet before the process, or the stream, ends.
     """
-    stream = stream or sys.stderr
+    # Where standard error was closed there is nobody to tell.
+    stream = stream or sys.stderr or Path(os.devnull).open("w", encoding="utf-8")
     outlet = Outlet(stream)
     text = form == "text" or (form == "auto" and stream.isatty())
     # Rich's tracebacks would show the values of local variables: keys, names, embeddings.

@@ -6,12 +6,13 @@ whatever a header claims and take half a file for a whole one.
 
 from __future__ import annotations
 
+import struct
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from smileaccess.errors import PictureError
 
@@ -25,11 +26,29 @@ MOST_BYTES = 50_000_000
 LONGEST_SIDE = 1920
 """A larger picture is scaled down to this many pixels a side: a face in it stays far larger than the networks need."""
 
+_ORIENTATION = 0x0112
+"""The EXIF tag that says how the camera was held."""
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a picture upright, by the orientation that EXIF 2.32 (4.6.4 A) numbers."""
+
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error)
+"""What Pillow's parsers raise when they meet bytes that nobody wrote on purpose."""
+
 
 def load_picture(path: Path | str) -> Pixels:
     """Return a picture file as (height, width, 3) uint8 BGR, upright, at most LONGEST_SIDE a side; any thread.
 
-    Grey, palette, 16-bit and CMYK pictures become BGR, transparency becomes white. PictureError, naming the file,
+    Grey, palette, 16-bit and CMYK pictures become BGR, transparency becomes white; a picture whose EXIF cannot be
+    read is taken as it lies. PictureError, naming the file,
     the problem and the fix, for what is missing, no file, unreadable, empty, too large (MOST_BYTES, MOST_PIXELS: by
     its header, before anything is decoded), truncated, or of another format than FORMATS.
     """
@@ -46,7 +65,7 @@ def load_picture(path: Path | str) -> Pixels:
         raise PictureError(f"{path}: not a picture that can be read: use JPEG, PNG, WebP or BMP") from error
     except Image.DecompressionBombError as error:
         raise PictureError(f"{path}: {error}: must be at most {MOST_PIXELS // 10**6} megapixels") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except _DAMAGED as error:
         raise PictureError(f"{path}: truncated or damaged ({error}): copy or take the picture again") from error
 
 
@@ -74,13 +93,23 @@ def _check_size(path: Path, image: Image.Image) -> None:
 
 
 def _pixels(image: Image.Image) -> Pixels:
-    upright = ImageOps.exif_transpose(image)
+    upright = _turned(image)
     upright = _eight_bits(upright) if upright.mode.startswith("I") else upright  # I and I;16: 16-bit grey
     if upright.has_transparency_data:
         upright = _on_white(upright.convert("RGBA"))
     color = upright.convert("RGB")
     color.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
     return np.ascontiguousarray(np.asarray(color, np.uint8)[:, :, ::-1])
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    """Return the picture as the camera was held; the pixels are read first, so that only EXIF is forgiven."""
+    image.load()
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    except _DAMAGED:
+        return image
+    return image if turn is None else image.transpose(turn)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
