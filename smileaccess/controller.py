@@ -9,7 +9,6 @@ from __future__ import annotations
 import queue
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ import structlog
 from smileaccess import door as doors
 from smileaccess.canonical import journal_fields, sentence
 from smileaccess.door import Door, Phase
-from smileaccess.errors import RecordsError, SmileAccessError
+from smileaccess.errors import SmileAccessError
 from smileaccess.events import (
     Answered,
     Broken,
@@ -37,6 +36,7 @@ from smileaccess.events import (
     Unlocked,
 )
 from smileaccess.examining import Ask, Examining
+from smileaccess.jobs import Jobs, Ports
 from smileaccess.model import (
     Attempt,
     Decision,
@@ -58,8 +58,6 @@ from smileaccess.strike import Strike
 
 if TYPE_CHECKING:
     from smileaccess.conduct import Conduct
-    from smileaccess.ports import Camera, Clock, Panel, Recognizer, Vision, Worker
-    from smileaccess.recorder import Recorder
 
 CUES = 8
 """Draws for the moments of later cues; each attempt to smile before the cue uses up one."""
@@ -70,21 +68,6 @@ AWAKE_S = 10.0
 _RANDOM = secrets.SystemRandom()
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """What the controller drives; `eyes`, `asking` and `writing` are its workers, one thread each."""
-
-    camera: Camera
-    vision: Vision
-    recognizer: Recognizer
-    panel: Panel
-    recorder: Recorder
-    clock: Clock
-    eyes: Worker
-    asking: Worker
-    writing: Worker
 
 
 class Controller:
@@ -112,6 +95,7 @@ class Controller:
         self._on_attempt = on_attempt
         self._luck = luck
         self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._jobs = Jobs(ports, self._queue.put)
         self._door = Door()
         self._running: Running | None = None
         self._members: Mapping[str, Member] = {}
@@ -203,11 +187,11 @@ class Controller:
             case StatusAsked():
                 event.answer(self._status())
             case UnlockAsked():
-                self._record_unlock(event)
+                self._jobs.put_down_unlock(event)
             case Unlocked():
                 self._unlocked(event)
             case Noted():
-                self._put_down(event.event)
+                self._jobs.put_down(event.event)
             case StopAsked():
                 self._step(doors.Stopped())
 
@@ -239,7 +223,7 @@ class Controller:
             self._ports.panel.signal(Signal.SMILE_NOW if examining.cued else Signal.LOOKING)
         self._go_on(running, ask)
         if self._door.phase is Phase.EXAMINING:
-            self._look(running, self._look_at(running))
+            self._jobs.look(running)
 
     # --- time
 
@@ -344,64 +328,20 @@ class Controller:
         deadline = now + self._conduct.door.attempt_s
         running = Running(attempt, examining, self._conduct, bound, deadline, locked_out=now < self._locked_until)
         self._running = running
-        self._work(self._ports.writing, running, self._opening(attempt))
+        self._jobs.open_row(running)
         if running.locked_out:
             self._judge()
         else:
-            self._look(running, self._first_look(running))
-
-    def _opening(self, attempt: Attempt) -> Callable[[], Event]:
-        def job() -> Event:
-            self._ports.recorder.open_attempt(attempt)
-            return Opened(attempt.id)
-
-        return job
-
-    def _look(self, running: Running, look: Callable[[], Event]) -> None:
-        now = self._ports.clock.monotonic()
-        running.expect(Reason.CAMERA_UNAVAILABLE, now + running.conduct.camera_timeout_s)
-        self._work(self._ports.eyes, running, look)
-
-    def _first_look(self, running: Running) -> Callable[[], Event]:
-        look = self._look_at(running)
-
-        def job() -> Event:
-            self._ports.vision.reset()
-            return look()
-
-        return job
-
-    def _look_at(self, running: Running) -> Callable[[], Event]:
-        camera, vision, attempt_id, after = self._ports.camera, self._ports.vision, running.attempt.id, running.seen
-        timeout_s = running.conduct.camera_timeout_s
-        return lambda: Seen(attempt_id, vision.look(camera.read(after, timeout_s)))
+            self._jobs.look(running, first=True)
 
     def _go_on(self, running: Running, ask: Ask | None) -> None:
         """Put a question that is due to the recognizer; judge once enough is known."""
         if self._door.phase is not Phase.EXAMINING:
             return
         if ask is not None:
-            self._work(self._ports.asking, running, self._asking(running, ask))
+            self._jobs.ask(running, ask)
         if running.examining.complete:
             self._judge()
-
-    def _asking(self, running: Running, ask: Ask) -> Callable[[], Event]:
-        recognizer, attempt_id = self._ports.recognizer, running.attempt.id
-        now = self._ports.clock.monotonic()
-        timeout_s = max(0.0, min(running.conduct.examine_timeout_s, running.deadline - now))
-        running.expect(Reason.RECOGNIZER_UNAVAILABLE, now + timeout_s)
-        return lambda: Answered(attempt_id, recognizer.examine(ask.frame, ask.face, ask.purpose, timeout_s))
-
-    def _work(self, worker: Worker, running: Running, job: Callable[[], Event], *, closing: bool = False) -> None:
-        def run() -> None:
-            try:
-                event: Event = job()
-            # The attempt's own wall, on a worker's side: what is not foreseen is internal_error, never silence.
-            except Exception as error:  # noqa: BLE001
-                event = Broken(running.attempt.id, error, closing)
-            self._queue.put(event)
-
-        worker.submit(run)
 
     def _broken(self, running: Running, event: Broken) -> None:
         if event.closing:
@@ -437,14 +377,7 @@ class Controller:
             return
         if decision.outcome is Outcome.GRANTED:
             self._ports.panel.signal(Signal.WELCOME)
-        attempt = running.completed(decision, self._ports.clock.now())
-
-        def job() -> Event:
-            # A grant whose time has run out before it could be written is written as what became of it.
-            row = running.lapsed or attempt
-            return Closed(row, self._ports.recorder.close_attempt(row))
-
-        self._work(self._ports.writing, running, job, closing=True)
+        self._jobs.close_row(running, running.completed(decision, self._ports.clock.now()))
 
     def _closed(self, running: Running, event: Closed) -> None:
         attempt = event.attempt
@@ -467,7 +400,7 @@ class Controller:
             decision = Decision(Outcome.DENIED, Reason.RECORDS_UNAVAILABLE, decision.member_id)
             self._note("grant_lapsed", "not on record in time; no entry", {"attempt": running.attempt.id})
         attempt = running.lapsed = running.completed(decision, self._ports.clock.now())
-        self._ports.writing.submit(lambda: self._ports.recorder.finish_later(attempt))
+        self._jobs.finish_row_later(attempt)
         self._ports.panel.signal(signal_for(decision))
         running.log.error(f"{sentence(attempt)}; its record comes late", **journal_fields(attempt))
         self._ended(running, attempt)
@@ -492,7 +425,7 @@ class Controller:
         if running is None:
             return
         attempt = running.completed(Decision(Outcome.DENIED, Reason.INTERNAL_ERROR), self._ports.clock.now())
-        self._ports.writing.submit(lambda: self._ports.recorder.finish_later(attempt))
+        self._jobs.finish_row_later(attempt)
         running.log.warning("the attempt ends because the daemon stops", **journal_fields(attempt))
 
     def _take_over_conduct(self) -> None:
@@ -501,17 +434,6 @@ class Controller:
             self._conduct, self._next_conduct = self._next_conduct, None
 
     # --- operators and the record
-
-    def _record_unlock(self, asked: UnlockAsked) -> None:
-        def job() -> None:
-            try:
-                self._ports.recorder.event_now(asked.event)
-            except RecordsError as error:
-                self._queue.put(Unlocked(asked, error))
-            else:
-                self._queue.put(Unlocked(asked))
-
-        self._ports.writing.submit(job)
 
     def _unlocked(self, event: Unlocked) -> None:
         asked = event.asked
@@ -523,10 +445,7 @@ class Controller:
         log.info("unlocked by an operator", who=asked.event.who, why=asked.event.why, moved=self._moved)
 
     def _note(self, kind: str, why: str, detail: Mapping[str, Any]) -> None:
-        self._put_down(DoorEvent(uuid7(), self._name, self._ports.clock.now(), kind, "smileaccess", why, detail))
-
-    def _put_down(self, event: DoorEvent) -> None:
-        self._ports.writing.submit(lambda: self._ports.recorder.event_later(event))
+        self._jobs.put_down(DoorEvent(uuid7(), self._name, self._ports.clock.now(), kind, "smileaccess", why, detail))
 
     def _status(self) -> dict[str, Any]:
         now = self._ports.clock.monotonic()

@@ -17,9 +17,10 @@ from smileaccess import settings as configuration
 from smileaccess.clock import SystemClock
 from smileaccess.conduct import Conduct
 from smileaccess.control import ControlServer, Groups
-from smileaccess.controller import Controller, Ports
+from smileaccess.controller import Controller
 from smileaccess.errors import PanelError, RecordsUnavailable, SettingsError
 from smileaccess.events import ConductChanged, Event, Noted, StopAsked
+from smileaccess.jobs import Ports
 from smileaccess.model import Attempt, DoorEvent, Signal, uuid7
 from smileaccess.policy import EmotionRule, replayed_lock_out
 from smileaccess.recorder import Recorder

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from smileaccess.cameras.reel import StillsCamera
 from smileaccess.clock import VirtualClock
 from smileaccess.conduct import Conduct
-from smileaccess.controller import Controller, Ports
+from smileaccess.controller import Controller
 from smileaccess.events import MembersChanged, Summoned
 from smileaccess.gates import hindrance
+from smileaccess.jobs import Ports
 from smileaccess.model import (
     Attempt,
     ChainHead,

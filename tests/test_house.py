@@ -44,7 +44,8 @@ INNER: dict[str, set[str]] = {
     "control": VALUES | {"ports", "events"},
     "controller": VALUES
     | {"ports", "canonical", "conduct", "door", "events", "examining", "policy", "recorder", "signals"}
-    | {"running", "strike"},
+    | {"jobs", "running", "strike"},
+    "jobs": VALUES | {"ports", "events", "examining", "recorder", "running"},
     "running": VALUES | {"conduct", "examining", "policy"},
     "strike": VALUES | {"ports"},
 }

@@ -99,7 +99,7 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> Outlet:
     outlet before the process, or the stream, ends.
     """
     # Where standard error was closed there is nobody to tell.
-    stream = stream or sys.stderr or Path(os.devnull).open("w", encoding="utf-8")
+    stream = stream or sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- lives as long as we
     outlet = Outlet(stream)
     text = form == "text" or (form == "auto" and stream.isatty())
     # Rich's tracebacks would show the values of local variables: keys, names, embeddings.
