@@ -35,7 +35,7 @@ tests: $(VENV)/.tested
 	$(BIN)/python -m pytest
 
 test-opencv4: .venv-opencv4/.installed
-	.venv-opencv4/bin/python -m pytest tests/test_vision*.py tests/test_contract_vision.py tests/test_embedded.py tests/test_scenes.py
+	.venv-opencv4/bin/python -m pytest tests/test_vision*.py tests/test_contract_vision.py tests/test_continuity.py tests/test_pictures.py tests/test_embedded.py tests/test_scenes.py tests/test_rehearsal.py
 
 test-wheel: $(VENV)/.tested
 	$(BIN)/python .ci/test_wheel.py

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from smileaccess.errors import EnrollmentRefused, MemberNotFound
+from smileaccess.errors import EnrollmentRefused, KeysError, MemberNotFound
 from smileaccess.gates import EnrollmentLimits, Limits, PictureFault, picture_faults
-from smileaccess.membership import clean_name, forgotten, new_member_id, new_template_id, seal_template
+from smileaccess.membership import clean_name, forgotten, new_member_id, new_template_id, seal_template, unseal_template
 from smileaccess.model import Candidate, Consent, Face, Frame, Member, MemberStatus, Purpose, Template
 from smileaccess.registry import Registry, check_validity, named
 
 if TYPE_CHECKING:
-    from smileaccess.model import Pixels
+    from smileaccess.model import Pixels, Vector
     from smileaccess.ports import Recognizer, Vision
 
 ENOUGH = 3
@@ -29,6 +30,11 @@ ENOUGH = 3
 
 MOST = 20
 """Pictures a member may have: more hardly move their mean, and the list is read at every start."""
+
+_SAME_PICTURE = 0.9995
+"""The cosine of two embeddings from which on they are of one picture, at most saved anew."""
+
+_AGAIN = "the same picture again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,14 @@ class NoGoodPicture(EnrollmentRefused):
         self.verdicts = verdicts
 
 
+class Conflict(EnrollmentRefused):
+    """A face or a name is enrolled already, and nothing was stored; `problem` is the message without the advice."""
+
+    def __init__(self, problem: str, advice: str) -> None:
+        super().__init__(f"{problem}: {advice}")
+        self.problem = problem
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Look:
     """A picture that passed the gates."""
@@ -172,6 +186,7 @@ def enroll(desk: Desk, pictures: Iterable[Picture], request: Request) -> Report:
     _gate(sitting, pictures)
     member = _addressee(sitting)
     sitting.put_aside(_strangers(sitting, member))
+    sitting.put_aside(_known_already(sitting, member))
     sitting.put_aside(_odd_ones(sitting))
     grown = _searched_back(sitting, member or _nobody_yet(desk, request.name))
     _store(sitting, member, grown)
@@ -198,7 +213,7 @@ def _gate(sitting: _Sitting, pictures: Iterable[Picture]) -> None:
 
 def _superfluous(sitting: _Sitting, *, again: bool) -> str:
     if again:
-        return "the same picture again"
+        return _AGAIN
     return f"not needed: {MOST} pictures are enough" if len(sitting.looks) >= MOST else ""
 
 
@@ -229,7 +244,7 @@ def _namesake(members: list[Member], name: str) -> Member | None:
     found = named(members, name)
     if len(found) > 1:
         ids = ", ".join(each.id for each in found)
-        raise EnrollmentRefused(f"{name}: {len(found)} members have this name: say which with --to ({ids})")
+        raise Conflict(f"{name}: {len(found)} members have this name", f"say which with --to ({ids})")
     return found[0] if found else None
 
 
@@ -243,9 +258,10 @@ def _refuse_enrolled(sitting: _Sitting, others: list[Member]) -> None:
     if alike is None or alike.similarity < sitting.desk.threshold:
         return
     other = next(each for each in others if each.id == alike.member_id)
-    raise EnrollmentRefused(
+    raise Conflict(
         f"{sitting.request.name}: this face is enrolled already as {other.name} ({other.id}), similarity "
-        f"{alike.similarity:.1f}: add pictures under that name, or give --allow-duplicate"
+        f"{alike.similarity:.1f}",
+        "add pictures under that name, or give --allow-duplicate",
     )
 
 
@@ -258,16 +274,32 @@ def _strangers(sitting: _Sitting, member: Member | None) -> dict[int, str]:
         return {}
     alike = {look.place: _alone(sitting.desk, member, look) for look in sitting.looks}
     if max(alike.values()) < sitting.desk.same_face:
-        raise EnrollmentRefused(
+        raise Conflict(
             f"{member.name}: this name is enrolled already ({member.id}) with another face, similarity "
-            f"{max(alike.values()):.1f}: give another name, or --to {member.id} if it is the same person, or "
-            "--allow-duplicate if it is not"
+            f"{max(alike.values()):.1f}",
+            f"give another name, or --to {member.id} if it is the same person, or --allow-duplicate if it is not",
         )
     return {
         place: f"not the face of {member.name}: similarity {value:.1f}"
         for place, value in alike.items()
         if value < sitting.desk.same_face
     }
+
+
+def _known_already(sitting: _Sitting, member: Member | None) -> dict[int, str]:
+    """Return which pictures the member has already; a template that does not open is none to compare with."""
+    own = [] if member is None else _embeddings(sitting.desk, member)
+    found = {look.place: sitting.desk.vision.embed(look.frame, look.face) for look in sitting.looks} if own else {}
+    return {place: _AGAIN for place, one in found.items() if max(float(one @ each) for each in own) >= _SAME_PICTURE}
+
+
+def _embeddings(desk: Desk, member: Member) -> list[Vector]:
+    found = []
+    for each in member.templates:
+        if each.model == desk.vision.model:
+            with suppress(KeysError):
+                found.append(unseal_template(each.sealed, member.id, each.id, each.model, desk.template_key))
+    return found
 
 
 def _odd_ones(sitting: _Sitting) -> dict[int, str]:

@@ -42,6 +42,14 @@ class KeyKind(StrEnum):
     """Links this door's record: one for each door."""
 
 
+_ANEW = "with another key everybody has to be enrolled anew"
+_PRICES = {
+    KeyKind.ENROLLER: _ANEW,
+    KeyKind.TEMPLATES: _ANEW,
+    KeyKind.CHAIN: "a record begun under another key does not open",
+}
+"""What a new key in the place of a lost one costs."""
+
 DOOR_KEYS = frozenset({KeyKind.ENROLLER_PUBLIC, KeyKind.TEMPLATES, KeyKind.CHAIN})
 """What a door needs to run."""
 
@@ -162,22 +170,23 @@ def _read(kind: KeyKind, directory: Path, credentials: Path | None) -> bytes:
     credential = credentials / f"smileaccess.{kind}" if credentials else None
     if credential is not None and credential.exists():
         # No look at its mode: systemd grants access by an ACL, whose mask shows as the group's bits.
-        return _parse(kind, credential, _bytes_of(credential, forbidden=0))
+        return _parse(kind, credential, _bytes_of(kind, credential, forbidden=0))
     path = directory / kind
     if kind is not KeyKind.ENROLLER_PUBLIC:
-        return _parse(kind, path, _bytes_of(path, forbidden=0o077))
-    return _parse(kind, path, _bytes_of(path, forbidden=0o022))
+        return _parse(kind, path, _bytes_of(kind, path, forbidden=0o077))
+    return _parse(kind, path, _bytes_of(kind, path, forbidden=0o022))
 
 
-def _bytes_of(path: Path, *, forbidden: int) -> bytes:
+def _bytes_of(kind: KeyKind, path: Path, *, forbidden: int) -> bytes:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise KeysError(f"keys: {path}: {error.strerror}: {_fix(error, path)}") from error
+        fix = "run this as the user that owns it" if isinstance(error, PermissionError) else _fix(kind, path)
+        raise KeysError(f"keys: {path}: {error.strerror}: {fix}") from error
     try:
         mode = os.fstat(handle).st_mode
         if not stat.S_ISREG(mode):
-            raise KeysError(f"keys: {path}: not a file: remove it and run `smileaccess keys make`")
+            raise KeysError(f"keys: {path}: not a file: {_fix(kind, path, bad=True)}")
         _check_mode(path, mode & forbidden)
         _check_mode(path.parent, path.parent.stat().st_mode & forbidden & 0o022)
         return os.read(handle, _LONGEST_FILE)
@@ -194,12 +203,20 @@ def _together(errors: list[KeysError]) -> KeysError:
     return KeysError("\n".join(dict.fromkeys(str(error) for error in errors)))
 
 
-def _fix(error: OSError, path: Path) -> str:
-    if isinstance(error, PermissionError):
-        return "run this as the user that owns it"
-    if path.name == KeyKind.ENROLLER_PUBLIC:
-        return "copy it from where people are enrolled, or make all keys here with `smileaccess keys make`"
-    return "make it with `smileaccess keys make`, or copy it from where it was made"
+def _fix(kind: KeyKind, path: Path, *, bad: bool = False) -> str:
+    """Say what to do about a key that is missing, or here and `bad`; never what would lose one that can be restored."""
+    away = "move it away, and " if bad else ""
+    if kind is KeyKind.ENROLLER_PUBLIC:
+        if (path.parent / KeyKind.ENROLLER).exists():
+            return f"{away}`smileaccess keys make` makes it anew from enroller"
+        return f"copy it from where people are enrolled; for a new door {away}`smileaccess keys make` makes both halves"
+    if kind is KeyKind.ENROLLER and (path.parent / KeyKind.ENROLLER_PUBLIC).exists():
+        both = "move both halves away" if bad else "remove enroller.pub too"
+        return (
+            f"copy it from where people are enrolled; if it is lost for good, {both}, make new keys and enroll "
+            "everybody anew"
+        )
+    return f"restore its copy; for a new door {away}`smileaccess keys make` makes one ({_PRICES[kind]})"
 
 
 def _check_mode(path: Path, excess: int) -> None:
@@ -220,7 +237,7 @@ def _check(kind: KeyKind, key: bytes) -> str:
 
 
 def _parse(kind: KeyKind, path: Path, raw: bytes) -> bytes:
-    wrong = f"keys: {path}: %s: restore it from a copy, or remove it and run `smileaccess keys make`"
+    wrong = f"keys: {path}: %s: {_fix(kind, path, bad=True)}"
     words = raw.decode("ascii", "replace").split()
     if not words:
         raise KeysError(wrong % "empty")
@@ -241,7 +258,8 @@ def _check_halves(directory: Path, keys: Mapping[KeyKind, bytes]) -> None:
     if public_half(keys[KeyKind.ENROLLER]) != keys[KeyKind.ENROLLER_PUBLIC]:
         raise KeysError(
             f"keys: {directory / KeyKind.ENROLLER_PUBLIC}: not the public half of {KeyKind.ENROLLER}: "
-            "remove the one that is wrong; `smileaccess keys make` makes the public half anew"
+            f"restore the one that is wrong; if that is {KeyKind.ENROLLER_PUBLIC}, remove it and "
+            "`smileaccess keys make` makes it anew"
         )
 
 

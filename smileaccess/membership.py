@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 import unicodedata
 from collections.abc import Mapping
@@ -36,6 +37,7 @@ _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _WHO = {"id", "version", "name", "status", "created_at", "consent"}
 _FIELDS = _WHO | {"format", "valid_from", "valid_until", "templates"}
+_LIKE_AN_ID = re.compile(r"m_[0-9a-f]*", re.IGNORECASE)
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -70,8 +72,16 @@ def clean_name(name: str) -> str:
     """Return a person's name as we keep it: NFC, without space around it, 1 to 200 characters of any script.
 
     EnrollmentRefused for an empty or longer one, and for control characters (line breaks, terminal escapes,
-    reversals of the writing direction), which could make a list show what is not there.
+    reversals of the writing direction), which could make a list show what is not there, or for the looks of an id,
+    which would then mean another member.
     """
+    cleaned = _tidy(name)
+    if _LIKE_AN_ID.fullmatch(cleaned):
+        raise EnrollmentRefused(f"name {name!r}: looks like a member's id: give another name")
+    return cleaned
+
+
+def _tidy(name: str) -> str:
     cleaned = unicodedata.normalize("NFC", name).strip()
     if not any(unicodedata.category(character)[0] not in "CZ" for character in cleaned):
         raise EnrollmentRefused(f"name {name!r}: empty: give at least one visible character")
@@ -225,7 +235,7 @@ def _check_signable(member: Member) -> None:
     if member.status is MemberStatus.FORGOTTEN:
         if member.name or member.consent or ids or member.limited:
             raise EnrollmentRefused(f"member {member.id}: a forgotten member keeps nothing: use `forgotten`")
-    elif clean_name(member.name) != member.name:
+    elif _tidy(member.name) != member.name:  # one that looks like an id may have been kept by an earlier version
         raise EnrollmentRefused(f"member {member.id}: name {member.name!r}: pass it through `clean_name` first")
 
 

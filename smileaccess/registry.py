@@ -97,11 +97,17 @@ def named(members: Iterable[Member], name: str) -> list[Member]:
     return [member for member in members if member.name == cleaned]
 
 
-def rename(registry: Registry, member: Member, name: str, why: str = "") -> Member:
-    """Give a member another name; EnrollmentRefused for a name that cannot be kept or that changes nothing."""
+def rename(registry: Registry, member: Member, name: str, why: str = "", *, allow_duplicate: bool = False) -> Member:
+    """Give a member another name; EnrollmentRefused for one that cannot be kept, changes nothing, or is another's."""
     cleaned = clean_name(name)
     if cleaned == member.name:
         raise EnrollmentRefused(f"member {member.id}: has this name already")
+    others = [each for each in named(registry.roster().members, cleaned) if each.id != member.id]
+    if others and not allow_duplicate:
+        raise EnrollmentRefused(
+            f"{cleaned}: this is the name of {others[0].id} already: give another name, or --allow-duplicate if they "
+            "are namesakes"
+        )
     return _changed(registry, replace(_living(member), name=cleaned), "member_renamed", why)
 
 

@@ -187,6 +187,13 @@ class TestKeys:
         assert house.run("keys", "make").out == f"{house.keys}: no key was missing\n"
         assert (house.keys / "enroller").read_bytes() == before
 
+    def test_make_says_why_it_made_no_enroller(self, house: House) -> None:
+        (house.keys / "enroller").unlink()
+        assert house.run("keys", "make").out == (
+            f"made no enroller: {house.keys / 'enroller.pub'} lies alone, so people are enrolled elsewhere: to enroll "
+            "here, copy enroller from there\n"
+        )
+
     def test_show_tells_fingerprints_and_no_secret(self, house: House) -> None:
         (house.keys / "enroller").unlink()
         shown = house.run("keys", "show")

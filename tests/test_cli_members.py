@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 from smileaccess import wiring
+from smileaccess.cli import consent
 from smileaccess.cli.capture import PATIENCE, STEPS, Collector, collect, frames_of
 from smileaccess.cli.common import caller
 from smileaccess.control import ControlServer, Groups
@@ -221,6 +222,14 @@ class TestEnroll:
         assert house.run("enroll", "Ada", "--photo", damaged, "--consent").code == 0
 
 
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_text_of_consent_breaks_between_words(width: int) -> None:
+    text = consent.TEXTS["1"]
+    lines = consent.wrapped(text, width).split("\n")
+    assert max(map(len, lines)) < width
+    assert " ".join(lines) == text
+
+
 class TestChanges:
     def test_a_member_is_named_by_id_prefix_or_name(self, enrolled: House) -> None:
         (member,) = stored(enrolled)
@@ -241,6 +250,13 @@ class TestChanges:
         assert enrolled.run("members", "rename", "Barack Obama", "Barry").code == 0
         (after,) = stored(enrolled)
         assert (after.name, after.id, after.templates) == ("Barry", before.id, before.templates)
+
+    def test_rename_to_a_name_that_is_taken_must_be_allowed(self, enrolled: House) -> None:
+        assert enrolled.run("enroll", "Joe", "--photo", BIDEN, "--consent").code == 0
+        refused = enrolled.run("members", "rename", "Joe", "Barack Obama")
+        assert (refused.code, "--allow-duplicate" in refused.err) == (1, True)
+        assert enrolled.run("members", "rename", "Joe", "Barack Obama", "--allow-duplicate").code == 0
+        assert [each["name"] for each in members(enrolled)] == ["Barack Obama", "Barack Obama"]
 
     def test_validity_is_set_and_lifted(self, enrolled: House) -> None:
         assert enrolled.run("members", "validity", "Barack Obama", "--until", "2030-01-01T00:00+00:00").code == 0
@@ -375,6 +391,31 @@ class TestImport:
         result = enrolled.run("members", "import", people, "--consent")
         assert (result.code, "1 enrolled, 1 skipped, 0 failed" in result.out) == (0, True)
         assert len(stored(enrolled)[0].templates) + len(stored(enrolled)[1].templates) == 2
+
+    def test_what_lies_in_the_wrong_place_is_told_and_fails_nothing(self, enrolled: House, people: Path) -> None:
+        for name in ("Broken", "Nobody", "Joe Biden"):
+            shutil.rmtree(people / name)
+        shutil.copy(BIDEN, people / "loose.jpg")
+        (people / "Barack Obama" / "old").mkdir()
+        result = enrolled.run("members", "import", people, "--consent", "--json")
+        told = {each["name"]: (each["outcome"], each["why"][0].split(":")[0]) for each in result.json()}
+        assert (result.code, told) == (
+            0,
+            {
+                "Barack Obama": ("skipped", "is enrolled already"),
+                "loose.jpg": ("skipped", "lies beside the folders"),
+                "Barack Obama/old": ("skipped", "a folder inside a person's"),
+            },
+        )
+
+    def test_somebody_enrolled_under_another_name_is_told_what_import_can_do(
+        self, enrolled: House, people: Path
+    ) -> None:
+        (people / "Barack Obama").rename(people / "Barry")
+        result = enrolled.run("members", "import", people, "--consent", "--json")
+        (why,) = [each["why"] for each in result.json() if each["name"] == "Barry"]
+        assert "enrolled already as Barack Obama" in why[0]
+        assert "enroll this one by itself: `smileaccess enroll`" in why[0]
 
     def test_it_needs_consent_for_all(self, house: House, people: Path) -> None:
         assert house.run("members", "import", people).code == 1

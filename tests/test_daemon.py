@@ -531,7 +531,8 @@ def test_missing_keys_are_named_with_the_fix(
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr == (
         f"smileaccess: keys: {house.folder}/keys/chain: No such file or directory: "
-        "make it with `smileaccess keys make`, or copy it from where it was made\n"
+        "restore its copy; for a new door `smileaccess keys make` makes one (a record begun under another key does not "
+        "open)\n"
     )
 
 

@@ -165,11 +165,40 @@ def test_a_directory_that_others_may_write_is_refused(directory: Path) -> None:
     KeyRing.load(directory)
 
 
-@pytest.mark.parametrize("kind", list(KeyKind))
-def test_a_missing_key_is_named_with_the_fix(directory: Path, kind: KeyKind) -> None:
-    (directory / kind).unlink()
-    with pytest.raises(KeysError, match=rf"{directory / kind}: .*smileaccess keys make"):
+ANEW = "with another key everybody has to be enrolled anew"
+LOST = "make new keys and enroll everybody anew"
+
+
+@pytest.mark.parametrize(
+    ("gone", "fix"),
+    [
+        ("chain", "restore its copy; .*keys make.*a record begun under another key does not open"),
+        ("templates", f"restore its copy; .*keys make.*{ANEW}"),
+        ("enroller", f"copy it from where people are enrolled; .*remove enroller.pub too, {LOST}"),
+        ("enroller.pub", "`smileaccess keys make` makes it anew from enroller"),
+        ("enroller enroller.pub", f"restore its copy; .*keys make.*{ANEW}"),
+    ],
+)
+def test_a_missing_key_is_named_with_the_fix_and_its_price(directory: Path, gone: str, fix: str) -> None:
+    for kind in gone.split():
+        (directory / kind).unlink()
+    with pytest.raises(KeysError, match=f"{directory / gone.split(maxsplit=1)[0]}: No such file.*{fix}"):
         KeyRing.load(directory, need=ALL_KEYS)
+
+
+@pytest.mark.parametrize("kind", list(KeyKind))
+def test_no_advice_about_a_bad_key_destroys_it(directory: Path, kind: KeyKind) -> None:
+    (directory / kind).write_text("garbled\n")
+    with pytest.raises(KeysError, match=r"restore its copy|copy it from|move it away, and") as caught:
+        KeyRing.load(directory, need=ALL_KEYS)
+    assert "remove" not in str(caught.value)
+
+
+def test_a_door_without_both_halves_is_told_to_copy_the_public_one(directory: Path) -> None:
+    (directory / KeyKind.ENROLLER).unlink()
+    (directory / KeyKind.ENROLLER_PUBLIC).unlink()
+    with pytest.raises(KeysError, match=r"enroller\.pub: .*: copy it from where people are enrolled"):
+        KeyRing.load(directory)
 
 
 def test_everything_that_is_wrong_is_said_at_once(directory: Path) -> None:

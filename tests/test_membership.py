@@ -210,6 +210,20 @@ def test_names_that_deceive_or_are_none_are_refused(name: str) -> None:
         membership.clean_name(name)
 
 
+@pytest.mark.parametrize("name", ["m_a034", "M_A034", " m_a ", "m_"])
+def test_a_name_that_looks_like_an_id_is_refused(name: str) -> None:
+    with pytest.raises(EnrollmentRefused, match="looks like a member's id: give another name"):
+        membership.clean_name(name)
+
+
+def test_a_name_that_only_begins_like_an_id_is_a_name() -> None:
+    assert membership.clean_name("m_ada lovelace") == "m_ada lovelace"
+
+
+def test_who_got_such_a_name_earlier_can_still_be_disabled() -> None:
+    assert membership.sign(member(name="m_a034", status=MemberStatus.DISABLED), PRIVATE)
+
+
 @given(st.text())
 def test_cleaning_twice_changes_nothing(name: str) -> None:
     try:

@@ -97,6 +97,20 @@ def test_the_threads_end_with_the_panel(kiosk):
     assert kiosk.inputs.empty()
 
 
+def screen(file, term="xterm", *, force_terminal=True):
+    """Return a console on a file, whatever the tests run on."""
+    return Console(file=file, force_terminal=force_terminal, _environ={"TERM": term})
+
+
+@pytest.mark.parametrize(("term", "terminal"), [("dumb", True), ("xterm", False)])
+def test_what_cannot_be_drawn_on_is_no_panel(kiosk, term, terminal):
+    """A dumb terminal, or a file: unavailable, with the way out, and the keyboard is left as it was."""
+    console = screen(io.StringIO(), term, force_terminal=terminal)
+    with pytest.raises(PanelUnavailable, match=r'drawn on: .*set \[panel\] kind = "silent"'):
+        TerminalPanel(kiosk.clock, console, kiosk.terminal.slave).start(kiosk.inputs.put)
+    assert kiosk.restored()
+
+
 class FullScreen(io.StringIO):
     """A screen that cannot be written to."""
 
@@ -106,7 +120,7 @@ class FullScreen(io.StringIO):
 
 def test_a_start_that_fails_half_way_gives_the_terminal_back(kiosk):
     """When drawing fails, the error comes out and the keys' mode is restored."""
-    panel = TerminalPanel(kiosk.clock, Console(file=FullScreen(), force_terminal=True), kiosk.terminal.slave)
+    panel = TerminalPanel(kiosk.clock, screen(FullScreen()), kiosk.terminal.slave)
     with pytest.raises(OSError, match="No space left"):
         panel.start(kiosk.inputs.put)
     assert kiosk.restored()
@@ -116,9 +130,13 @@ def test_what_is_no_terminal_is_no_panel():
     """A pipe as keyboard: unavailable."""
     reading, writing = os.pipe()
     try:
-        panel = TerminalPanel(FakeClock(), Console(file=io.StringIO()), reading)
-        with pytest.raises(PanelUnavailable, match="no terminal"):
+        panel = TerminalPanel(FakeClock(), screen(io.StringIO()), reading)
+        with pytest.raises(PanelUnavailable) as caught:
             panel.start(lambda _: None)
+        assert str(caught.value) == (
+            "panel: no terminal to read keys from (Inappropriate ioctl for device): run this on one, or set [panel] "
+            'kind = "silent"'
+        )
     finally:
         os.close(reading)
         os.close(writing)
@@ -129,7 +147,7 @@ def test_a_terminal_that_goes_away_quits(end):
     """A window that is closed is a person who leaves, whether the kernel tells it as an end or as an error."""
     ends = os.openpty()
     inputs = Queue()
-    panel = TerminalPanel(FakeClock(), Console(file=io.StringIO(), force_terminal=True), ends[end])
+    panel = TerminalPanel(FakeClock(), screen(io.StringIO()), ends[end])
     panel.start(inputs.put)
     os.close(ends[1 - end])
     assert inputs.get(timeout=PATIENCE_S) is DoorInput.QUIT
@@ -176,15 +194,16 @@ def test_an_attempt_s_line():
     """Time, name, outcome and what was measured, without what was not."""
     line = attempt_line(GRANTED, "Ada")
     assert (line.at, line.who, line.granted, line.why) == ("08:30:05", "Ada", True, "granted")
-    assert line.numbers == "similarity 99.6, smile 96.2"
-    assert attempt_line(REFUSED, "nobody").numbers == "similarity 99.6"
+    assert line.numbers == "99.6 / 96"
+    assert attempt_line(REFUSED, "nobody").numbers == "99.6 / -"
+    assert attempt_line(replace(REFUSED, similarity=None), "nobody").numbers == ""
     assert attempt_line(REFUSED, "nobody").why == "no_smile"
 
 
-def drawn(view):
+def drawn(view, width=WIDTH, height=HEIGHT):
     """Return the lines of the kiosk as plain text."""
-    console = Console(file=io.StringIO(), width=WIDTH, height=HEIGHT, record=True, _environ={})
-    console.print(draw(view), height=HEIGHT)
+    console = Console(file=io.StringIO(), width=width, height=height, record=True, _environ={})
+    console.print(draw(view), height=height)
     return console.export_text().splitlines()
 
 
@@ -202,6 +221,18 @@ def test_every_signal_fits_a_small_terminal(signal):
         assert expected in text
     assert hint.split()[0] in text
     assert hint.split()[-1] in text
+
+
+@pytest.mark.parametrize(("width", "height", "measured"), [(80, 24, True), (60, 20, False)])
+def test_time_and_who_stay_whole_and_what_was_measured_goes_first(width, height, measured):
+    """On 80 columns all of it fits; on 60 the numbers are left out."""
+    why = max((reason.value for reason in Reason), key=len)
+    line = replace(attempt_line(GRANTED, "Ada Lovelace"), why=why)
+    text = "\n".join(drawn(replace(VIEW, attempts=(line,)), width, height))
+    assert "08:30:05" in text
+    assert "Ada Lovelace" in text
+    assert why in text
+    assert ("99.6 / 96" in text, "similar / smile" in text) == (measured, measured)
 
 
 def test_lamps_and_buzzer_show_the_moment():

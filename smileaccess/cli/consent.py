@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -16,10 +18,10 @@ if TYPE_CHECKING:
 
 TEXTS = {
     "1": (
-        "This door opens to people whose face it knows and who smile at it. For that it keeps, encrypted and on the\n"
-        "door's own machine only, numbers computed from your pictures; the pictures themselves are not kept. Every\n"
-        "attempt at the door is put on record under a random number, without your name. You may withdraw at any\n"
-        "time, and then your name and these numbers are erased.\n"
+        "This door opens to people whose face it knows and who smile at it. For that it keeps, encrypted and on the "
+        "door's own machine only, numbers computed from your pictures; the pictures themselves are not kept. Every "
+        "attempt at the door is put on record under a random number, without your name. You may withdraw at any "
+        "time, and then your name and these numbers are erased."
     )
 }
 """The texts that people agree to, by version; a version that is not here is the owner's own text, on paper."""
@@ -38,12 +40,12 @@ def _ask(name: str, version: str) -> None:
         raise EnrollmentRefused(
             f"{name}: no consent: let the person read the text and give --consent, or run this on a terminal"
         )
-    own = f"The person has to have read your text of consent, version {version}.\n"
-    click.echo(plain_lines(TEXTS.get(version, own)), err=True)
+    own = f"The person has to have read your text of consent, version {version}."
+    click.echo(wrapped(TEXTS.get(version, own), shutil.get_terminal_size().columns) + "\n", err=True)
     if not click.confirm(f"Does {plain(name)} agree (text version {plain(version)})?", default=False, err=True):
         raise EnrollmentRefused(f"{name}: no consent: nothing was stored")
 
 
-def plain_lines(text: str) -> str:
-    """Return a text of several lines with nothing in them that a terminal would act on."""
-    return "\n".join(plain(line) for line in text.split("\n"))
+def wrapped(text: str, width: int) -> str:
+    """Return a text in lines of at most `width` columns, with nothing in them that a terminal would act on."""
+    return textwrap.fill(plain(text), max(width - 1, 20), break_long_words=False, break_on_hyphens=False)

@@ -22,7 +22,10 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one folder: `outcome` is enrolled, skipped or failed; `why` holds all that was refused."""
+    """What became of one folder, or of what lies where nobody looks.
+
+    `outcome` is enrolled, skipped or failed; `why` holds all that was refused.
+    """
 
     name: str
     outcome: str
@@ -47,14 +50,16 @@ def import_(app: App, directory: Path, consented: bool, add: bool, why: str, as_
     """
     if not consented:
         raise EnrollmentRefused("import: no consent: let everybody in it read the text, then give --consent")
-    results = _import(app, _folders(directory), add=add, why=why)
-    failed = sum(result.outcome == "failed" for result in results)
+    folders = _folders(directory)
+    people = _import(app, folders, add=add, why=why)
+    results = people + _out_of_place(directory, folders)
+    failed = sum(result.outcome == "failed" for result in people)
     if as_json:
         emit([result_to_plain(result) for result in results])
     else:
         _print(results)
     if failed:
-        raise SmileAccessError(f"import: {failed} of {len(results)} failed: mend their pictures and import again")
+        raise SmileAccessError(f"import: {failed} of {len(people)} failed: mend their pictures and import again")
 
 
 def result_to_plain(result: Result) -> dict[str, Any]:
@@ -72,6 +77,24 @@ def _folders(directory: Path) -> list[Path]:
     if not found:
         raise SmileAccessError(f"import: {directory}: holds no folder: make one for each person, with pictures in it")
     return found
+
+
+def _out_of_place(directory: Path, folders: Sequence[Path]) -> list[Result]:
+    """Return the pictures beside the folders and the folders inside them, which nobody looks at."""
+    loose = [each.name for each in _listed(directory) if each.suffix.lower() in SUFFIXES and not each.is_dir()]
+    nested = [f"{folder.name}/{each.name}" for folder in folders for each in _listed(folder) if each.is_dir()]
+    return [
+        *(Result(name, "skipped", ("lies beside the folders: put it into the person's folder",)) for name in loose),
+        *(Result(name, "skipped", ("a folder inside a person's: put its pictures there",)) for name in nested),
+    ]
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Return what lies in a folder; nothing for one that cannot be read, whose own result says so."""
+    try:
+        return sorted(each for each in folder.iterdir() if not each.name.startswith("."))
+    except OSError:
+        return []
 
 
 def _import(app: App, folders: Sequence[Path], *, add: bool, why: str) -> list[Result]:
@@ -111,6 +134,9 @@ def _person(desk: Desk, folder: Path, request: Any, *, add: bool) -> Result:
     except enrollment.NoGoodPicture as error:
         told = _refused(error.verdicts) + _refused(bad)
         return Result(folder.name, "failed", told or ("holds no picture",))
+    except enrollment.Conflict as error:
+        alone = "enroll this one by itself: `smileaccess enroll` takes --to and --allow-duplicate"
+        return Result(folder.name, "failed", (f"{error.problem}: {alone}",))
     except SmileAccessError as error:
         return Result(folder.name, "failed", (str(error),))
     return Result(
@@ -120,7 +146,8 @@ def _person(desk: Desk, folder: Path, request: Any, *, add: bool) -> Result:
 
 def _files(folder: Path) -> list[Path]:
     try:
-        return sorted(each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES)
+        found = sorted(each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES)
+        return [each for each in found if not each.is_dir()]
     except OSError as error:
         raise EnrollmentRefused(f"{folder}: {error.strerror}: cannot be read") from error
 

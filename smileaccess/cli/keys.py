@@ -28,13 +28,18 @@ def make(app: App) -> None:
 
     Example:    smileaccess keys make
     """
-    from smileaccess.keys import make_keys  # noqa: PLC0415
+    from smileaccess.keys import KeyKind, make_keys  # noqa: PLC0415
 
     directory = Path(app.settings().keys.directory)
     made = make_keys(directory)
     for kind in made:
         say(f"made {directory / kind}")
-    if not made:
+    if not (directory / KeyKind.ENROLLER).exists():
+        say(
+            f"made no {KeyKind.ENROLLER}: {directory / KeyKind.ENROLLER_PUBLIC} lies alone, so people are enrolled "
+            f"elsewhere: to enroll here, copy {KeyKind.ENROLLER} from there"
+        )
+    elif not made:
         say(f"{directory}: no key was missing")
 
 

@@ -147,10 +147,11 @@ def show(app: App, member: str, as_json: bool) -> None:
 @members.command()
 @click.argument("member")
 @click.argument("name")
+@click.option("--allow-duplicate", is_flag=True, help="Although another member has that name.")
 @why_option
 @json_option
 @pass_app
-def rename(app: App, member: str, name: str, why: str, as_json: bool) -> None:
+def rename(app: App, member: str, name: str, allow_duplicate: bool, why: str, as_json: bool) -> None:
     """Give MEMBER another NAME.
 
     Example:    smileaccess members rename "Ada Byron" "Ada Lovelace"
@@ -158,7 +159,9 @@ def rename(app: App, member: str, name: str, why: str, as_json: bool) -> None:
     from smileaccess import registry  # noqa: PLC0415
 
     with office(app) as desk:
-        _changed(registry.rename(desk.registry, desk.find(member), name, why), "renamed", as_json=as_json)
+        found = desk.find(member)
+        changed = registry.rename(desk.registry, found, name, why, allow_duplicate=allow_duplicate)
+        _changed(changed, "renamed", as_json=as_json)
 
 
 @members.command()

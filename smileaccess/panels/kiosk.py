@@ -19,13 +19,15 @@ from smileaccess.model import Outcome, Signal
 from smileaccess.signals import HINTS, LOOKS, Color
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import ConsoleOptions, RenderableType, RenderResult
 
     from smileaccess.model import Attempt
 
 WIDTH, HEIGHT = 80, 24
 SHOWN_ATTEMPTS = 7
 """As many as fit 24 lines."""
+
+_WIDTH_FOR_NUMBERS = 70
 
 _LAMP_STYLES = {Color.GREEN: "bold green", Color.AMBER: "bold yellow", Color.RED: "bold red"}
 _KEYS = (("SPACE", "entry"), ("P", "approach"), ("X", "exit"), ("Q", "leave"))
@@ -64,14 +66,18 @@ class KioskView:
 
 def attempt_line(attempt: Attempt, who: str) -> AttemptLine:
     """Turn a closed attempt into its line; `who` is the name to be shown, never taken from the record."""
-    scores = (("similarity", attempt.similarity), ("smile", attempt.smile))
+    measured = attempt.similarity is not None or attempt.smile is not None
     return AttemptLine(
         at=attempt.opened_at.strftime("%H:%M:%S"),
         who=who,
         granted=attempt.outcome is Outcome.GRANTED,
         why=attempt.reason.value if attempt.reason else "granted",
-        numbers=", ".join(f"{name} {value:.1f}" for name, value in scores if value is not None),
+        numbers=f"{_number(attempt.similarity, 1)} / {_number(attempt.smile, 0)}" if measured else "",
     )
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def hint_for(attempt: Attempt) -> str:
@@ -84,7 +90,7 @@ def draw(view: KioskView) -> RenderableType:
     layout = Layout()
     layout.split_column(Layout(name="door", size=9), Layout(name="attempts"), Layout(name="foot", size=2))
     layout["door"].split_row(Layout(_hardware(view), size=30), Layout(_prompt(view)))
-    layout["attempts"].update(_attempts(view.attempts))
+    layout["attempts"].update(_Attempts(view.attempts))
     layout["foot"].update(Group(Text(view.status or " ", style="dim", no_wrap=True, overflow="ellipsis"), _help(view)))
     return layout
 
@@ -137,16 +143,29 @@ def _accent(lamps: frozenset[Color]) -> str:
     return next(style for color, style in _LAMP_STYLES.items() if color in lamps)
 
 
-def _attempts(lines: Sequence[AttemptLine]) -> Panel:
+@dataclass(frozen=True, slots=True)
+class _Attempts:
+    """The table of attempts, which leaves out what was measured where that would leave little room for names."""
+
+    lines: Sequence[AttemptLine]
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        table = _table(self.lines, measured=options.max_width >= _WIDTH_FOR_NUMBERS)
+        yield Panel(table, title="last attempts", title_align="left")
+
+
+def _table(lines: Sequence[AttemptLine], *, measured: bool) -> Table:
     table = Table(box=None, expand=True, pad_edge=False, header_style="dim")
-    table.add_column("time", width=8)
-    table.add_column("who", ratio=1, no_wrap=True, overflow="ellipsis")
-    table.add_column("outcome", width=20, no_wrap=True)
-    table.add_column("measured", width=26, no_wrap=True)
+    table.add_column("time", min_width=8, no_wrap=True)
+    table.add_column("who", ratio=1, min_width=8, no_wrap=True, overflow="ellipsis")
+    table.add_column("outcome", max_width=22, no_wrap=True, overflow="ellipsis")
+    if measured:
+        table.add_column("similar / smile", min_width=15, no_wrap=True)
     for line in lines[:SHOWN_ATTEMPTS]:
         why = Text(line.why, style="bold green" if line.granted else "red")
-        table.add_row(line.at, Text(line.who), why, Text(line.numbers, style="dim"))
-    return Panel(table, title="last attempts", title_align="left")
+        numbers = [Text(line.numbers, style="dim")] if measured else []
+        table.add_row(line.at, Text(line.who), why, *numbers)
+    return table
 
 
 def _help(view: KioskView) -> Text:

@@ -34,6 +34,7 @@ _SCENES = frozenset("12345678")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;]*[@-~]|O.|.)?")  # an arrow or a function key is no button
 _REDRAWS_A_SECOND = 10  # the fastest blink, 0.15 s on and off, stays visible
 _JOIN_S = 2.0
+_INSTEAD = 'run this on one, or set [panel] kind = "silent"'
 
 
 class TerminalPanel:
@@ -74,13 +75,15 @@ class TerminalPanel:
     def start(self, on_input: Callable[[DoorInput], None]) -> None:
         """Take the terminal over and draw; PanelUnavailable where it is none."""
         self.close()
+        if self._console.is_dumb_terminal or not self._console.is_terminal:
+            raise PanelUnavailable(f"panel: no terminal that can be drawn on: {_INSTEAD}")
         self._on_input = on_input
         try:
             self._before = termios.tcgetattr(self._keyboard)
             tty.setcbreak(self._keyboard, termios.TCSANOW)
         except (termios.error, OSError) as error:
             self._before = self._on_input = None
-            raise PanelUnavailable(f"panel: no terminal to read keys from ({error}); run it on one") from error
+            raise PanelUnavailable(f"panel: no terminal to read keys from ({error.args[-1]}): {_INSTEAD}") from error
         atexit.register(self.close)
         try:
             self._begin()

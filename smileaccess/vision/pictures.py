@@ -6,6 +6,7 @@ whatever a header claims and take half a file for a whole one.
 
 from __future__ import annotations
 
+import stat
 import struct
 import warnings
 from pathlib import Path
@@ -40,6 +41,8 @@ _UPRIGHT = {
 }
 """What turns a picture upright, by the orientation that EXIF 2.32 (4.6.4 A) numbers."""
 
+Image.MAX_IMAGE_PIXELS = None  # our own limit is lower, and refuses by the header as well
+
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error)
 """What Pillow's parsers raise when they meet bytes that nobody wrote on purpose."""
 
@@ -61,35 +64,40 @@ def load_picture(path: Path | str) -> Pixels:
                 _check_size(path, image)
                 image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
                 return _pixels(image)
+    except PictureError:
+        raise
     except UnidentifiedImageError as error:
         raise PictureError(f"{path}: not a picture that can be read: use JPEG, PNG, WebP or BMP") from error
-    except Image.DecompressionBombError as error:
-        raise PictureError(f"{path}: {error}: must be at most {MOST_PIXELS // 10**6} megapixels") from error
     except _DAMAGED as error:
         raise PictureError(f"{path}: truncated or damaged ({error}): copy or take the picture again") from error
 
 
 def _check_file(path: Path) -> None:
     try:
-        if path.is_dir():
-            raise PictureError(f"{path}: a folder: name the picture files in it")
-        if not path.is_file():
-            raise PictureError(f"{path}: no such file: check the name")
-        size = path.stat().st_size
-        with path.open("rb"):
-            pass
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode):
+            path.open("rb").close()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise PictureError(f"{path}: no such file: check the name") from error
     except (OSError, ValueError) as error:
-        raise PictureError(f"{path!s}: cannot be opened ({error}): check the name and who may read it") from error
+        why = (isinstance(error, OSError) and error.strerror) or error
+        raise PictureError(f"{path}: cannot be opened ({why}): check the name and who may read it") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise PictureError(f"{path}: a folder: name the picture files in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise PictureError(f"{path}: not a file: name a picture file")
+    size = status.st_size
     if size == 0:
         raise PictureError(f"{path}: empty: copy or take the picture again")
     if size > MOST_BYTES:
-        raise PictureError(f"{path}: {size / 1e6:.0f} MB: must be at most {MOST_BYTES // 10**6} MB")
+        raise PictureError(f"{path}: {size / 1e6:.0f} MB: must be at most {MOST_BYTES // 10**6} MB: scale it down")
 
 
 def _check_size(path: Path, image: Image.Image) -> None:
     width, height = image.size
     if width * height > MOST_PIXELS:
-        raise PictureError(f"{path}: {width} x {height} pixels: must be at most {MOST_PIXELS // 10**6} megapixels")
+        most = MOST_PIXELS // 10**6
+        raise PictureError(f"{path}: {width} x {height} pixels: must be at most {most} megapixels: scale it down")
 
 
 def _pixels(image: Image.Image) -> Pixels:
