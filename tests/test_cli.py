@@ -253,3 +253,19 @@ class TestTexts:
     def test_one_option_takes_all_files_that_follow(self) -> None:
         given = ["Ada", "--photo", "a", "b", "--json", "--photo", "c"]
         assert spread(given, "--photo") == ["Ada", "--photo", "a", "--photo", "b", "--json", "--photo", "c"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("demo", "--picture", "/nonexistent/kiosk.svg"), "/nonexistent: no such folder: make it first"),
+        (("demo", "--webcam", "/dev/video0", "--alone"), "--webcam goes with neither --alone nor --reel"),
+        (("door", "unlock", "--why", " "), "must say why, for the record"),
+        (("door", "unlock"), "Missing option '--why'"),
+    ],
+    ids=["picture", "webcam", "empty why", "no why"],
+)
+def test_wrong_usage_is_told_before_anything_is_done(arguments: tuple[str, ...], told: str) -> None:
+    """Code 2, with the thing, the value and the fix."""
+    result = run(*arguments)
+    assert (result.code, told in result.err) == (2, True)

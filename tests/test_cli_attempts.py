@@ -6,17 +6,20 @@ import csv
 import io
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from smileaccess.cli.attempts import follow
 from smileaccess.cli.exporting import harmless
-from smileaccess.model import Attempt, Outcome, Reason
+from smileaccess.model import Attempt, DoorEvent, Outcome, Reason, uuid7
 from smileaccess.signals import HINTS
-from tests.house import FACES, House, attempt
+from tests.house import FACES, THEN, House, attempt
 
 
 @pytest.fixture
@@ -61,6 +64,46 @@ class TestList:
 
     def test_an_unknown_reason_is_wrong_usage(self, filled: House) -> None:
         assert filled.run("attempts", "list", "--reason", "because").code == 2
+
+    def test_a_member_whom_nobody_knows_is_an_error(self, filled: House) -> None:
+        result = filled.run("attempts", "list", "--member", "nobody")
+        assert (result.code, "member 'nobody': there is none" in result.err) == (1, True)
+
+    @pytest.mark.parametrize(("columns", "shown"), [("60", False), ("80", True)])
+    def test_a_narrow_terminal_keeps_time_result_and_id(
+        self, filled: House, monkeypatch: pytest.MonkeyPatch, columns: str, shown: bool
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", columns)
+        lines = filled.run("attempts", "list").out.splitlines()
+        ids = [each["id"][:13] for each in filled.run("attempts", "list", "--json").json()]
+        assert [line.split()[-1] for line in lines[1:]] == ids
+        assert ("similar" in lines[0]) is shown
+        assert {"granted", "not_recognized", "no_smile"} >= {line.split()[2] for line in lines[1:]}
+
+
+class TestEvents:
+    def test_what_else_is_on_record_is_listed_newest_first(self, house: House) -> None:
+        with closing(house.spool()) as spool:
+            for minute, (kind, who, why) in enumerate(
+                (("rex", "smileaccess", ""), ("control_unlock", "ann", "parcel"))
+            ):
+                at = THEN + timedelta(minutes=minute)
+                spool.add_event(DoorEvent(uuid7(), "front", at, kind, who, why, {"uid": 7}))
+        told = house.run("attempts", "events", "--json").json()
+        assert [(each["kind"], each["who"], each["why"]) for each in told] == [
+            ("control_unlock", "ann", "parcel"),
+            ("rex", "smileaccess", ""),
+        ]
+        only = house.run("attempts", "events", "--kind", "rex").out
+        assert ("rex" in only, "ann" in only) == (True, False)
+        assert house.run("attempts", "events", "--since", "1d").out == "no events\n"
+
+    @pytest.mark.parametrize("command", [("list",), ("export", "--format", "csv")])
+    def test_an_output_without_room_is_told_plainly(self, filled: House, command: tuple[str, ...]) -> None:
+        arguments = [sys.executable, "-m", "smileaccess", "--config", str(filled.config), "attempts", *command]
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        assert (done.returncode, "the output cannot be written: No space left" in done.stderr) == (1, True)
 
 
 class TestShow:

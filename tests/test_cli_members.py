@@ -98,7 +98,8 @@ class TestEnroll:
         assert [each["passed"] for each in told["pictures"]] == [True, True, True]
         assert told["member"] == members(house)[0]
 
-    def test_people_are_shown_a_table_that_fits(self, house: House) -> None:
+    def test_people_are_shown_a_table_that_fits(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COLUMNS", "80")
         result = house.run("enroll", "Barack Obama", "--photo", SPEAKING, BIDEN, NEUTRAL, "--consent")
         assert result.code == 0
         assert "enrolled Barack Obama as m_" in result.out

@@ -6,6 +6,7 @@ sysexits.h); 130 stopped by the user (128 and SIGINT's number).
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 import traceback
@@ -22,6 +23,9 @@ from smileaccess.errors import SmileAccessError
 
 EXIT_UNFORESEEN = 70
 EXIT_STOPPED = 130
+
+_UNWRITABLE = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
+"""What a write of the output fails with where the other end has no room for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,11 @@ def _run(app: App, arguments: Sequence[str] | None) -> int:
         return error.exit_code
     except SmileAccessError as error:
         return _ours(app, error)
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            return _unforeseen(app, error)
+        fail(f"the output cannot be written: {error.strerror}: make room, or write it elsewhere")
+        return 1
     # The process's root: whatever nobody foresaw becomes a line and an exit code.
     except Exception as error:  # noqa: BLE001
         return _unforeseen(app, error)

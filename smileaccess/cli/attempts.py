@@ -38,7 +38,13 @@ POLL_S = 0.5
 
 @click.group()
 def attempts() -> None:
-    """Read, explain, check, export and try attempts."""
+    """Read, explain, check, export and try attempts, and read what else is on record.
+
+    \b
+    Example:
+      smileaccess attempts list --since 7d
+      smileaccess attempts show 019ac3f2-11d0
+    """
 
 
 attempts.add_command(try_)
@@ -115,6 +121,31 @@ def list_(app: App, chosen: dict[str, Any], limit: int, as_json: bool) -> None:
         emit([attempt_to_plain(each) for each in found])
     else:
         print_attempts(found, known)
+
+
+@attempts.command()
+@moment_option("--since", help="From this time on: 2026-01-31, 2026-01-31T18:30, or 2h, 7d ago.")
+@click.option("--kind", metavar="KIND", help="Of this kind only, such as rex, control_unlock or start.")
+@limit_option(50)
+@json_option
+@pass_app
+def events(app: App, since: datetime | None, kind: str | None, limit: int, as_json: bool) -> None:
+    """List what else is on record: exits, unlocks with who and why, starts, changes of members; newest first.
+
+    Example:    smileaccess attempts events --kind control_unlock
+    """
+    from itertools import islice  # noqa: PLC0415
+
+    from smileaccess.cli.showing import print_events  # noqa: PLC0415 -- rich
+    from smileaccess.records.plain import event_to_plain  # noqa: PLC0415
+
+    with record(app) as spool:
+        fitting = (each for each in spool.events(since=since) if kind is None or each.kind == kind)
+        found = list(islice(fitting, limit or None))
+    if as_json:
+        emit([event_to_plain(each) for each in found])
+    else:
+        print_events(found)
 
 
 @attempts.command()
@@ -249,7 +280,7 @@ def prune(app: App, before: datetime | None, older_than: int | None, yes: bool, 
     from smileaccess.clock import SystemClock  # noqa: PLC0415
 
     if (before is None) == (older_than is None):
-        raise click.UsageError("give --before TIME or --older-than DAYS")
+        raise click.UsageError("give either --before TIME or --older-than DAYS, and not both")
     now = SystemClock().now()
     limit = before if before is not None else _days_before(now, older_than or 0)
     need_yes(f"Delete all that is older than {limit.astimezone():%Y-%m-%d %H:%M} for good?", yes=yes)

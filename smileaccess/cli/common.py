@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 CONFIG_VARIABLE = "SMILEACCESS_CONFIG"
 
+PIPE_WIDTH = 200
+"""Characters of a line in a pipe, where no terminal's edge makes a table cut anything."""
+
 _UNSET_LOGIN = 2**32 - 1
 """What /proc/self/loginuid holds where nobody logged in, as for a service (audit's AUDIT_UID_UNSET)."""
 
@@ -275,7 +278,10 @@ def console(*, stderr: bool = False) -> Console:
     """Return rich's console on the present stream, without markup, so that a name is only text."""
     from rich.console import Console  # noqa: PLC0415
 
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=False)
+    shown = Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=False)
+    if not shown.is_terminal and "COLUMNS" not in os.environ:
+        shown.width = PIPE_WIDTH
+    return shown
 
 
 def table(

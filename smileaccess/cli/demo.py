@@ -46,6 +46,10 @@ def demo(reel: bool, webcam: str | None, alone: bool, state: Path | None, pictur
     from smileaccess.clock import SystemClock  # noqa: PLC0415
     from smileaccess.demo import show  # noqa: PLC0415 -- OpenCV and the models
 
+    if picture is not None and not picture.absolute().parent.is_dir():
+        raise click.BadParameter(f"{picture.parent}: no such folder: make it first", param_hint="--picture")
+    if webcam is not None and (alone or reel):
+        raise click.UsageError("--webcam goes with neither --alone nor --reel, which use no camera")
     clock = SystemClock()
     alone = alone or picture is not None or not on_terminal()
     webcam = None if alone or reel else webcam or _webcam(clock)
@@ -208,6 +212,8 @@ def _chooser(camera: ReelCamera, scenes: list[Scene], panels: list[TerminalPanel
         scene = by_key[key]
         camera.play(scene.clip)
         for panel in panels:
-            panel.show_status(f"scene {scene.number}: {scene.title}{' (press X first)' if scene.rex_first else ''}")
+            panel.show_status(
+                f"scene {scene.number}: {scene.title}{': press X, then SPACE' if scene.rex_first else ': press SPACE'}"
+            )
 
     return choose

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from smileaccess.cli.common import App, console, emit, json_option, number, pass_app, row, say, table, why_option
+from smileaccess.cli.common import (
+    App,
+    console,
+    emit,
+    json_option,
+    local,
+    number,
+    pass_app,
+    row,
+    say,
+    table,
+    why_option,
+)
 
 if TYPE_CHECKING:
     from smileaccess.control import ControlClient
@@ -49,7 +62,7 @@ def status(app: App, as_json: bool, why: str) -> None:
     if as_json:
         emit(told)
         return
-    shown = table("", "")
+    shown = table("part", "state", fold=("state",), least={"part": 14})
     shown.show_header = False
     for name, value in _lines(told):
         row(shown, name, value)
@@ -66,7 +79,7 @@ def _lines(told: dict[str, Any]) -> list[tuple[str, str]]:
         ("active members", str(told["members"])),
         ("recognizer", told["recognizer"]),
         ("liveness", told["liveness"]),
-        ("running since", told["started_at"]),
+        ("running since", local(datetime.fromisoformat(told["started_at"]))),
         ("last attempt", "none since the start" if last is None else _last(last)),
     ]
     return [(name, str(value)) for name, value in lines]
@@ -107,6 +120,8 @@ def unlock(app: App, why: str) -> None:
     Example:
       smileaccess door unlock --why "delivery, seen at the window"
     """
+    if not why.strip():
+        raise click.BadParameter("must say why, for the record", param_hint="--why")
     with _client(app) as client:
         client.unlock(why)
     say("unlocked; it locks again by itself")

@@ -378,4 +378,6 @@ def id_of(known: dict[str, str], wanted: str) -> str:
         return fits[0]
     if fits:
         raise MemberNotFound(f"member {wanted!r}: {len(fits)} fit: give one of the ids ({', '.join(fits[:5])})")
+    if not wanted.startswith("m_"):
+        raise MemberNotFound(f"member {wanted!r}: there is none: see `smileaccess members list`")
     return wanted

@@ -14,13 +14,16 @@ from smileaccess.records.plain import attempt_to_plain
 from smileaccess.signals import HINTS
 
 if TYPE_CHECKING:
-    from smileaccess.model import Attempt
+    from smileaccess.model import Attempt, DoorEvent
 
 SHORT_ID = 13
 """Characters of an attempt's id that hold its millisecond: enough to tell attempts of one door apart."""
 
 _YEAR = 5
 """Characters of a time that say the year, which a table leaves out for room."""
+
+_WIDE = 76
+"""Characters from which on a table has room for what was measured; time, result and id come first."""
 
 _LEAST = {"when": 14, "result": 20, "similar": 7, "smile": 5, "id": SHORT_ID}
 """What each column of a table keeps on a narrow terminal: all of it, and the names give way."""
@@ -54,19 +57,25 @@ def print_attempts(attempts: Sequence[Attempt], names: Mapping[str, str]) -> Non
     if not attempts:
         say("no attempts")
         return
-    made = table("when", "result", "member", "similar", "smile", "id", right=("similar", "smile"), least=_LEAST)
+    shown = console()
+    measured = ["similar", "smile"] if shown.width >= _WIDE else []
+    made = table("when", "result", "member", *measured, "id", right=measured, least=_LEAST)
     for each in attempts:
+        values = [number(each.similarity), number(each.smile, 0)] if measured else []
         who = _name(each.member_id, names)
-        similarity = number(each.similarity)
-        row(
-            made,
-            local(each.opened_at)[_YEAR:],
-            result(each),
-            who,
-            similarity,
-            number(each.smile, 0),
-            each.id[:SHORT_ID],
-        )
+        row(made, local(each.opened_at)[_YEAR:], result(each), who, *values, each.id[:SHORT_ID])
+    shown.print(made)
+
+
+def print_events(events: Sequence[DoorEvent]) -> None:
+    """Print a table of what else is on record."""
+    if not events:
+        say("no events")
+        return
+    made = table("when", "event", "who", "why", "detail", fold=("why", "detail"), least={"when": 14, "event": 16})
+    for each in events:
+        detail = ", ".join(f"{name} {value}" for name, value in each.detail.items())
+        row(made, local(each.at)[_YEAR:], each.kind, each.who, each.why or "-", detail or "-")
     console().print(made)
 
 
