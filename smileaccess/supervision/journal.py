@@ -6,12 +6,13 @@ A log that cannot be written, or that nobody reads, never holds up or ends the d
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import TextIO
@@ -28,9 +29,10 @@ LAST_WORDS_S = 2.0
 class Outlet:
     """A stream that is written to by a thread of its own; `write` and `flush` return at once, from any thread."""
 
-    def __init__(self, stream: TextIO) -> None:
-        """Take the stream to write to, and start the thread."""
+    def __init__(self, stream: TextIO, loss: Callable[[int], str]) -> None:
+        """Take the stream to write to and what to write of lines that were lost, and start the thread."""
         self._stream = stream
+        self._loss = loss
         self._lines: Queue[str] = Queue(MOST_WAITING)
         self._lost = 0
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
@@ -73,7 +75,7 @@ class Outlet:
         texts = []
         if self._lost:
             lost, self._lost = self._lost, 0
-            texts.append(f"(the log lost {lost} lines)\n")
+            texts.append(self._loss(lost))
         while True:
             try:
                 texts.append(self._lines.get_nowait())
@@ -100,8 +102,8 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> Outlet:
     """
     # Where standard error was closed there is nobody to tell.
     stream = stream or sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 -- lives as long as we
-    outlet = Outlet(stream)
     text = form == "text" or (form == "auto" and stream.isatty())
+    outlet = Outlet(stream, _loss_as_text if text else _loss_as_json)
     # Rich's tracebacks would show the values of local variables: keys, names, embeddings.
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
@@ -121,3 +123,11 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> Outlet:
         cache_logger_on_first_use=False,
     )
     return outlet
+
+
+def _loss_as_text(lines: int) -> str:
+    return f"(the log lost {lines} lines)\n"
+
+
+def _loss_as_json(lines: int) -> str:
+    return json.dumps({"event": "the log lost lines", "lines": lines, "level": "warning"}) + "\n"
