@@ -6,12 +6,13 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from smileaccess import __version__
-from smileaccess.cli import COMMANDS, cli
-from smileaccess.cli.common import local, moment_of, plain, spread
+from smileaccess.cli import COMMANDS, cli, door
+from smileaccess.cli.common import console, local, moment_of, plain, spread
 from smileaccess.settings import SHIPPED, as_toml, load
 from tests.house import House, run
 
@@ -46,6 +47,12 @@ class TestWhole:
         command = cli.get_command(None, name)  # type: ignore[arg-type]
         leaves = getattr(command, "commands", {name: command}).values()
         assert [leaf.name for leaf in leaves if "xample" not in (leaf.help or "")] == []
+
+    @pytest.mark.parametrize("name", ["attempts", "door", "config"])
+    def test_a_group_teaches_with_an_example_and_cuts_no_line(self, name: str) -> None:
+        shown = run(name, "--help").out
+        assert "Example:" in shown
+        assert [line for line in shown.splitlines()[1:] if line.endswith("...")] == []
 
     @pytest.mark.parametrize("name", COMMANDS)
     def test_help_fits_80_columns(self, name: str) -> None:
@@ -259,13 +266,57 @@ class TestTexts:
     ("arguments", "told"),
     [
         (("demo", "--picture", "/nonexistent/kiosk.svg"), "/nonexistent: no such folder: make it first"),
-        (("demo", "--webcam", "/dev/video0", "--alone"), "--webcam goes with neither --alone nor --reel"),
+        (("demo", "--webcam", "/dev/video0", "--alone"), "--webcam goes with none of --alone, --reel and --picture"),
+        (("demo", "--picture", "/"), "/: cannot be written"),
+        (("demo", "--webcam", "/dev/video0", "--picture", "kiosk.svg"), "--webcam goes with none of"),
+        (("attempts", "verify", "--head", "abc"), "Invalid value for --head: 'abc': must be SEQ:HASH"),
+        (("attempts", "prune", "--before", "2d", "--older-than", "2"), "not both"),
         (("door", "unlock", "--why", " "), "must say why, for the record"),
         (("door", "unlock"), "Missing option '--why'"),
     ],
-    ids=["picture", "webcam", "empty why", "no why"],
+    ids=["picture", "folder", "webcam", "webcam and picture", "head", "both limits", "empty why", "no why"],
 )
 def test_wrong_usage_is_told_before_anything_is_done(arguments: tuple[str, ...], told: str) -> None:
     """Code 2, with the thing, the value and the fix."""
     result = run(*arguments)
     assert (result.code, told in result.err) == (2, True)
+
+
+class TestDoorStatus:
+    TOLD: ClassVar[dict[str, Any]] = {
+        "door": "front",
+        "strike": "locked",
+        "phase": "idle",
+        "locked_out_s": 0.0,
+        "members": 2,
+        "recognizer": "embedded",
+        "liveness": "neutral-then-smile",
+        "started_at": "2026-11-22T12:00:00+00:00",
+    }
+    LAST: ClassVar[dict[str, Any]] = {"id": "019ac3f2-11d0-7000-8000-000000000000", "outcome": "denied"}
+
+    def test_the_last_attempt_reads_as_a_sentence_without_what_is_not_known(self) -> None:
+        measured = {**self.LAST, "reason": "no_smile", "duration_ms": 4210.0, "similarity": 99.42}
+        see = f"see: smileaccess attempts show {self.LAST['id']}"
+        assert self.lines(measured)["last attempt"] == f"no_smile after 4.2 s, similarity 99.4; {see}"
+        assert self.lines({**self.LAST, "reason": "no_face"})["last attempt"] == f"no_face; {see}"
+        assert self.lines({"id": self.LAST["id"], "outcome": "granted"})["last attempt"] == f"granted; {see}"
+
+    def test_since_when_it_runs_is_local_time(self) -> None:
+        assert self.lines(None)["running since"] == local(NOW)
+
+    def test_on_a_narrow_terminal_labels_stay_whole_and_values_go_on_in_the_next_line(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "40")
+        shown = door.table_of({**self.TOLD, "last": {**self.LAST, "reason": "no_smile"}})
+        out = console()
+        with out.capture() as captured:
+            out.print(shown)
+        lines = captured.get().splitlines()
+        assert [line[:16].strip() for line in lines if line[0] != " "] == list(self.lines(None))
+        assert "".join("".join(line[16:].split()) for line in lines).endswith(self.LAST["id"])
+        assert "\u2026" not in captured.get()
+
+    def lines(self, last: dict[str, Any] | None) -> dict[str, str]:
+        return dict(door.lines({**self.TOLD, "last": last}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import cv2
 import pytest
 
 from smileaccess.cli.attempts import follow
@@ -101,9 +103,16 @@ class TestEvents:
     @pytest.mark.parametrize("command", [("list",), ("export", "--format", "csv")])
     def test_an_output_without_room_is_told_plainly(self, filled: House, command: tuple[str, ...]) -> None:
         arguments = [sys.executable, "-m", "smileaccess", "--config", str(filled.config), "attempts", *command]
-        with Path("/dev/full").open("wb") as full:
-            done = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
-        assert (done.returncode, "the output cannot be written: No space left" in done.stderr) == (1, True)
+        buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        for env in (buffered, {**buffered, "PYTHONUNBUFFERED": "1"}):
+            with Path("/dev/full").open("wb") as full:
+                done = subprocess.run(
+                    arguments, stdout=full, stderr=subprocess.PIPE, env=env, text=True, timeout=60, check=False
+                )
+            told = (
+                "smileaccess: the output cannot be written: No space left on device: make room, or write it elsewhere"
+            )
+            assert (done.returncode, done.stderr) == (1, f"{told}\n")
 
 
 class TestShow:
@@ -119,6 +128,33 @@ class TestShow:
         known = attempt()
         house.put(Attempt(known.id, known.door, known.trigger, known.opened_at))
         assert "Open: it is under way" in house.run("attempts", "show", known.id).out
+
+    @pytest.mark.parametrize(
+        ("liveness", "stage", "told"),
+        [
+            ("neutral-then-smile", "watching", "neutral-then-smile: the door was still waiting for a calm face"),
+            ("neutral-then-smile", "cued", "neutral-then-smile: the door was still waiting for the smile"),
+            ("smile", "watching", "smile: the door was still waiting for a clear face"),
+            ("off", "passed", "off"),
+        ],
+    )
+    def test_how_the_challenge_ended_is_told_in_words(self, house: House, liveness: str, stage: str, told: str) -> None:
+        known = attempt(liveness=liveness, detail={"challenge": stage})
+        house.put(known)
+        assert f"\nLiveness   {told}\n" in house.run("attempts", "show", known.id).out
+
+    def test_what_is_empty_is_left_out(self, house: House) -> None:
+        empty = {"similarity": None, "smile": None, "emotion": None, "liveness": None, "recognizer": None}
+        known = attempt(Reason.INTERNAL_ERROR, member_id=None, model=None, detail={}, **empty)
+        house.put(known)
+        told = house.run("attempts", "show", known.id).out
+        assert "Denied: internal_error." in told
+        assert [word for word in ("Liveness", "Measured", "Recognizer", "billed", " -") if word in told] == []
+
+    def test_billed_calls_are_told_where_there_were_any(self, house: House) -> None:
+        known = attempt(calls=2)
+        house.put(known)
+        assert "Recognizer embedded sface, 2 billed calls\n" in house.run("attempts", "show", known.id).out
 
     def test_json_is_the_row(self, house: House) -> None:
         known = attempt()
@@ -284,6 +320,17 @@ class TestTry:
         assert told.out.startswith("granted to Barack Obama\n")
         assert [line for line in told.out.splitlines() if len(line) > 80] == []
         assert "obama-smiling.jpg" in told.out
+
+    def test_a_picture_whose_face_is_always_too_far_is_told_why(self, enrolled: House) -> None:
+        photo, small = FACES / "obama-smiling.jpg", enrolled.folder / "whole.png"
+        picture = cv2.imread(str(photo))
+        height, width = picture.shape[:2]
+        wide = cv2.copyMakeBorder(picture, 0, 4 * height, 4 * width, 0, cv2.BORDER_CONSTANT, value=(90, 90, 90))
+        cv2.imwrite(str(small), wide)
+        told = enrolled.run("attempts", "try", "--photo", small).out
+        assert "no frame of whole.png was usable: too far (face " in told
+        assert "at least 60): pictures are scaled to 640x480 as the camera would give them; crop closer" in told
+        assert "no frame of" not in enrolled.run("attempts", "try", "--photo", photo, "--liveness", "off").out
 
     def test_a_broken_picture_is_code_1(self, enrolled: House) -> None:
         broken = enrolled.folder / "broken.jpg"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -24,8 +25,8 @@ from smileaccess.errors import SmileAccessError
 EXIT_UNFORESEEN = 70
 EXIT_STOPPED = 130
 
-_UNWRITABLE = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO}
-"""What a write of the output fails with where the other end has no room for it."""
+_UNWRITABLE = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EPIPE}
+"""What a write of the output fails with where the other end has no room for it, or is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _run(app: App, arguments: Sequence[str] | None) -> int:
     try:
-        return _code(cli.main(arguments, prog_name="smileaccess", standalone_mode=False, obj=app))
+        code = _code(cli.main(arguments, prog_name="smileaccess", standalone_mode=False, obj=app))
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.Abort:
         fail("stopped")
         return EXIT_STOPPED
@@ -113,13 +116,21 @@ def _run(app: App, arguments: Sequence[str] | None) -> int:
     except SmileAccessError as error:
         return _ours(app, error)
     except OSError as error:
-        if error.errno not in _UNWRITABLE:
+        if error.errno not in _UNWRITABLE or error.filename is not None:
             return _unforeseen(app, error)
-        fail(f"the output cannot be written: {error.strerror}: make room, or write it elsewhere")
-        return 1
+        return _unwritable(error)
     # The process's root: whatever nobody foresaw becomes a line and an exit code.
     except Exception as error:  # noqa: BLE001
         return _unforeseen(app, error)
+    return code
+
+
+def _unwritable(error: OSError) -> int:
+    if error.errno != errno.EPIPE:  # a reader who left knows
+        fail(f"the output cannot be written: {error.strerror}: make room, or write it elsewhere")
+    # Else Python tries to write what is left once more at its end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def _code(result: Any) -> int:

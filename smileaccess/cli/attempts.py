@@ -20,6 +20,7 @@ from smileaccess.cli.common import (
     moment_option,
     need_yes,
     pass_app,
+    plain,
     say,
     why_option,
 )
@@ -36,7 +37,7 @@ POLL_S = 0.5
 """How often `tail` looks: soon enough for somebody who watches the door."""
 
 
-@click.group()
+@click.group(short_help="Read, check, export and try attempts.")
 def attempts() -> None:
     """Read, explain, check, export and try attempts, and read what else is on record.
 
@@ -123,7 +124,7 @@ def list_(app: App, chosen: dict[str, Any], limit: int, as_json: bool) -> None:
         print_attempts(found, known)
 
 
-@attempts.command()
+@attempts.command(short_help="List exits, unlocks, starts and changes of members.")
 @moment_option("--since", help="From this time on: 2026-01-31, 2026-01-31T18:30, or 2h, 7d ago.")
 @click.option("--kind", metavar="KIND", help="Of this kind only, such as rex, control_unlock or start.")
 @limit_option(50)
@@ -148,7 +149,7 @@ def events(app: App, since: datetime | None, kind: str | None, limit: int, as_js
         print_events(found)
 
 
-@attempts.command()
+@attempts.command(short_help="Tell step by step how one attempt went, and why.")
 @click.argument("attempt")
 @json_option
 @pass_app
@@ -169,7 +170,7 @@ def show(app: App, attempt: str, as_json: bool) -> None:
         print_story(found, known)
 
 
-@attempts.command()
+@attempts.command(short_help="Show each attempt as it ends, until Ctrl-C.")
 @limit_option(10)
 @json_option
 @pass_app
@@ -209,7 +210,7 @@ def follow(spool: Spool, first: int, again: Callable[[], bool]) -> Iterator[Atte
             return
 
 
-@attempts.command()
+@attempts.command(short_help="Write attempts as CSV or as JSON lines.")
 @filters
 @limit_option(0)
 @click.option("--format", "kind", type=click.Choice(["csv", "jsonl"]), required=True, help="Of the file.")
@@ -218,7 +219,9 @@ def follow(spool: Spool, first: int, again: Callable[[], bool]) -> Iterator[Atte
 def export(app: App, chosen: dict[str, Any], limit: int, kind: str, output: Path | None) -> None:
     """Write attempts as CSV or as JSON lines, newest first; ids, never names.
 
-    Example:    smileaccess attempts export --format csv --since 30d --output march.csv
+    \b
+    Example:
+      smileaccess attempts export --format csv --since 30d --output march.csv
     """
     from smileaccess.cli import exporting  # noqa: PLC0415
 
@@ -229,7 +232,7 @@ def export(app: App, chosen: dict[str, Any], limit: int, kind: str, output: Path
         say(f"wrote {counted(count, 'attempt')} to {output}")
 
 
-@attempts.command()
+@attempts.command(short_help="Check that no row was altered, inserted or removed.")
 @click.option("--head", metavar="SEQ:HASH", help="A head that was noted before, which the record must hold.")
 @json_option
 @pass_app
@@ -261,11 +264,12 @@ def _head(text: str | None) -> ChainHead | None:
         return None
     sequence, _, digest = text.partition(":")
     if not sequence.isdecimal() or len(digest) != 64 or not set(digest.lower()) <= set("0123456789abcdef"):
-        raise click.BadParameter("must be SEQ:HASH as `verify` prints it: a number, a colon, 64 hex digits", None, None)
+        told = f"{plain(text)!r}: must be SEQ:HASH as `verify` prints it: a number, a colon, 64 hex digits"
+        raise click.BadParameter(told, param_hint="--head")
     return ChainHead(int(sequence), digest.lower())
 
 
-@attempts.command()
+@attempts.command(short_help="Delete the oldest part of the record for good.")
 @moment_option("--before", help="What is older than this time.")
 @click.option("--older-than", type=click.IntRange(min=1), metavar="DAYS", help="What is older than so many days.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -275,7 +279,9 @@ def _head(text: str | None) -> ChainHead | None:
 def prune(app: App, before: datetime | None, older_than: int | None, yes: bool, why: str, as_json: bool) -> None:
     """Delete the oldest part of the record for good, and leave a checkpoint so that the rest still verifies.
 
-    Example:    smileaccess attempts prune --older-than 90 --why "kept for 90 days"
+    \b
+    Example:
+      smileaccess attempts prune --older-than 90 --why "kept for 90 days"
     """
     from smileaccess.clock import SystemClock  # noqa: PLC0415
 

@@ -9,10 +9,16 @@ from smileaccess.cli.common import App, emit, json_option, pass_app, say
 
 @click.group()
 def config() -> None:
-    """Show and check the settings."""
+    """Show and check the settings.
+
+    \b
+    Example:
+      smileaccess config example > smileaccess.toml
+      smileaccess config check --config smileaccess.toml
+    """
 
 
-@config.command()
+@config.command(short_help="Print the settings in force.")
 @json_option
 @pass_app
 def show(app: App, as_json: bool) -> None:
@@ -29,7 +35,7 @@ def show(app: App, as_json: bool) -> None:
         click.echo(as_toml(settings), nl=False)
 
 
-@config.command()
+@config.command(short_help="Report everything that is wrong with the settings.")
 @pass_app
 def check(app: App) -> None:
     """Check the settings file and report everything that is wrong at once; exits with 2 where anything is.
@@ -40,7 +46,7 @@ def check(app: App) -> None:
     say(f"ok: {app.path}")
 
 
-@config.command()
+@config.command(short_help="Print the commented settings file, to start from.")
 def example() -> None:
     """Print the commented settings file that came with the package, to start from.
 

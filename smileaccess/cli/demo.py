@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -46,10 +47,9 @@ def demo(reel: bool, webcam: str | None, alone: bool, state: Path | None, pictur
     from smileaccess.clock import SystemClock  # noqa: PLC0415
     from smileaccess.demo import show  # noqa: PLC0415 -- OpenCV and the models
 
-    if picture is not None and not picture.absolute().parent.is_dir():
-        raise click.BadParameter(f"{picture.parent}: no such folder: make it first", param_hint="--picture")
-    if webcam is not None and (alone or reel):
-        raise click.UsageError("--webcam goes with neither --alone nor --reel, which use no camera")
+    _check_picture(picture)
+    if webcam is not None and (alone or reel or picture is not None):
+        raise click.UsageError("--webcam goes with none of --alone, --reel and --picture, which use no camera")
     clock = SystemClock()
     alone = alone or picture is not None or not on_terminal()
     webcam = None if alone or reel else webcam or _webcam(clock)
@@ -59,6 +59,17 @@ def demo(reel: bool, webcam: str | None, alone: bool, state: Path | None, pictur
     code = _alone(stage, clock, picture) if alone else _kiosk(stage, clock, webcam)
     say(f"look at it with: {_program()} --config {stage.settings_file} attempts list")
     return code
+
+
+def _check_picture(path: Path | None) -> None:
+    """Refuse a place for the picture that cannot be written, before eight scenes are played for it."""
+    if path is None:
+        return
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise click.BadParameter(f"{folder}: no such folder: make it first", param_hint="--picture")
+    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise click.BadParameter(f"{path}: cannot be written: give a file that you may write", param_hint="--picture")
 
 
 def _program() -> str:

@@ -23,6 +23,8 @@ from smileaccess.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from smileaccess.control import ControlClient
 
 
@@ -62,16 +64,22 @@ def status(app: App, as_json: bool, why: str) -> None:
     if as_json:
         emit(told)
         return
+    console().print(table_of(told))
+
+
+def table_of(told: dict[str, Any]) -> Table:
+    """Return how the door stands as a table whose labels stay whole and whose values fold."""
     shown = table("part", "state", fold=("state",), least={"part": 14})
     shown.show_header = False
-    for name, value in _lines(told):
+    for name, value in lines(told):
         row(shown, name, value)
-    console().print(shown)
+    return shown
 
 
-def _lines(told: dict[str, Any]) -> list[tuple[str, str]]:
+def lines(told: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what a status says, as labels and values for people."""
     last = told["last"]
-    lines = [
+    found = [
         ("door", told["door"]),
         ("strike", told["strike"]),
         ("busy", "no" if told["phase"] == "idle" else told["phase"]),
@@ -82,13 +90,14 @@ def _lines(told: dict[str, Any]) -> list[tuple[str, str]]:
         ("running since", local(datetime.fromisoformat(told["started_at"]))),
         ("last attempt", "none since the start" if last is None else _last(last)),
     ]
-    return [(name, str(value)) for name, value in lines]
+    return [(name, str(value)) for name, value in found]
 
 
 def _last(last: dict[str, Any]) -> str:
-    reason = f" ({last['reason']})" if "reason" in last else ""
-    seconds = number(last.get("duration_ms", 0.0) / 1000)
-    return f"{last['outcome']}{reason}, similarity {number(last.get('similarity'))}, {seconds} s, {last['id']}"
+    told = last["reason"] if "reason" in last else last["outcome"]
+    after = f" after {last['duration_ms'] / 1000:.1f} s" if "duration_ms" in last else ""
+    similarity = f", similarity {number(last['similarity'])}" if "similarity" in last else ""
+    return f"{told}{after}{similarity}; see: smileaccess attempts show {last['id']}"
 
 
 @door.command()

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smileaccess.cli.common import console, local, number, row, say, table
-from smileaccess.model import Outcome, Trigger
+from smileaccess.cli.common import console, counted, local, number, row, say, table
+from smileaccess.liveness import Stage
+from smileaccess.model import LivenessMode, Outcome, Trigger
 from smileaccess.records.plain import attempt_to_plain
 from smileaccess.signals import HINTS
 
@@ -43,6 +44,15 @@ _STAGES = {
     "smiled": "smiled",
 }
 """What a stage is for people; a stage that is not here is shown by its name."""
+
+_ENDS: Mapping[Any, str] = {
+    Stage.WATCHING: "the door was still waiting for a calm face",
+    Stage.HOLDING: "a calm face was seen; the door had not asked for the smile yet",
+    Stage.CUED: "the door was still waiting for the smile",
+    Stage.PASSED: "passed",
+    Stage.FAILED: "failed",
+}
+"""Where the challenge stood at the end, for people."""
 
 
 def result(attempt: Attempt) -> str:
@@ -107,13 +117,13 @@ def _print_decision(attempt: Attempt, names: Mapping[str, str]) -> None:
     if attempt.outcome is None:
         say("Open: it is under way, or the program ended before it did.")
     elif attempt.outcome is Outcome.GRANTED:
-        say(f"Granted to {_name(attempt.member_id, names)} ({attempt.member_id}).")
+        say(f"Granted to {_whole_name(attempt.member_id, names)}.")
     else:
         say(f"Denied: {result(attempt)}.")
     if attempt.reason is not None:
         say(f"  {HINTS[attempt.reason]}")
     if attempt.outcome is not Outcome.GRANTED and attempt.member_id:
-        say(f"  It concerns {_name(attempt.member_id, names)} ({attempt.member_id}).")
+        say(f"  It concerns {_whole_name(attempt.member_id, names)}.")
     if cause := attempt.detail.get("cause"):
         say(f"  Cause: {cause}")
     say()
@@ -124,16 +134,36 @@ def _print_evidence(attempt: Attempt, names: Mapping[str, str]) -> None:
     if frames:
         told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in frames.items())
         say(f"Frames     {sum(frames.values())}: {told}")
-    say(f"Liveness   {_liveness(attempt)}")
-    emotion = attempt.emotion.value if attempt.emotion else "-"
-    say(f"Measured   similarity {number(attempt.similarity)}, smile {number(attempt.smile, 0)}, emotion {emotion}")
-    say(f"Recognizer {attempt.recognizer or '-'} {attempt.model or ''}, {attempt.calls} billed calls")
+    lines = {"Liveness": _liveness(attempt), "Measured": _measured(attempt), "Recognizer": _recognizer(attempt)}
+    for name, told in lines.items():
+        if told:
+            say(f"{name:<10} {told}")
     _print_examinations(attempt.detail.get("examinations", ()), names)
 
 
 def _liveness(attempt: Attempt) -> str:
+    if attempt.liveness is None:
+        return ""
     stage = attempt.detail.get("challenge")
-    return f"{attempt.liveness or '-'}" + (f", the challenge ended as {stage}" if stage else "")
+    ended = None if attempt.liveness == LivenessMode.OFF else _ENDS.get(stage)
+    if (attempt.liveness, stage) == (LivenessMode.SMILE, Stage.WATCHING):
+        ended = "the door was still waiting for a clear face"  # this mode needs no calm one
+    return f"{attempt.liveness}: {ended}" if ended else attempt.liveness
+
+
+def _measured(attempt: Attempt) -> str:
+    measures = {
+        "similarity": attempt.similarity is not None and number(attempt.similarity),
+        "smile": attempt.smile is not None and number(attempt.smile, 0),
+        "emotion": attempt.emotion and attempt.emotion.value,
+    }
+    return ", ".join(f"{name} {told}" for name, told in measures.items() if told)
+
+
+def _recognizer(attempt: Attempt) -> str:
+    asked = " ".join(each for each in (attempt.recognizer, attempt.model) if each)
+    billed = counted(attempt.calls, "billed call") if attempt.calls else ""
+    return ", ".join(each for each in (asked, billed) if each)
 
 
 def _print_examinations(examinations: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> None:
@@ -154,3 +184,9 @@ def _name(member_id: str | None, names: Mapping[str, str]) -> str:
     if member_id is None:
         return "-"
     return names.get(member_id) or member_id
+
+
+def _whole_name(member_id: str | None, names: Mapping[str, str]) -> str:
+    """Return who it was with the id, which stands alone where no name is known."""
+    name = _name(member_id, names)
+    return name if name == member_id else f"{name} ({member_id})"

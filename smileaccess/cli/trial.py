@@ -23,15 +23,16 @@ from smileaccess.cli.common import (
     say,
     table,
 )
-from smileaccess.model import Emotion, LivenessMode, Outcome
+from smileaccess.model import Emotion, LivenessMode, Outcome, Reason
 
 if TYPE_CHECKING:
+    from smileaccess.gates import Limits
     from smileaccess.model import Face, Member, Pixels
     from smileaccess.rehearsal import Look, Rehearsal
     from smileaccess.settings import Settings
 
 
-@click.command("try", cls=Variadic)
+@click.command("try", cls=Variadic, short_help="Try one attempt on pictures: no door, no record.")
 @photo_option(required=True)
 @click.option("--liveness", type=click.Choice([mode.value for mode in LivenessMode]), help="Instead of the settings'.")
 @click.option("--seconds", type=click.FloatRange(0.1, 60), default=2.0, show_default=True, help="Of each picture.")
@@ -42,6 +43,9 @@ def try_(app: App, photos: tuple[Path, ...], liveness: str | None, seconds: floa
 
     It shows what the door would decide, and why. No door is driven and
     nothing is put on record; no time really passes.
+
+    Each picture is scaled to 640x480, as the camera would give it: of a whole
+    photograph little is left of the face, so crop close to it.
 
     Example:    smileaccess attempts try --photo calm.jpg smiling.jpg
     """
@@ -54,7 +58,7 @@ def try_(app: App, photos: tuple[Path, ...], liveness: str | None, seconds: floa
     if as_json:
         emit(rehearsal_to_plain(rehearsal))
     else:
-        _print(rehearsal, known)
+        _print(rehearsal, known, settings.limits())
 
 
 def _rehearse(
@@ -94,7 +98,7 @@ def _with_liveness(settings: Settings, mode: str | None) -> Settings:
     return settings.model_copy(update={"liveness": changed})
 
 
-def _print(rehearsal: Rehearsal, known: Mapping[str, str]) -> None:
+def _print(rehearsal: Rehearsal, known: Mapping[str, str], limits: Limits) -> None:
     from smileaccess.cli.showing import result  # noqa: PLC0415
     from smileaccess.signals import HINTS  # noqa: PLC0415
 
@@ -106,9 +110,26 @@ def _print(rehearsal: Rehearsal, known: Mapping[str, str]) -> None:
         say(f"  {HINTS[attempt.reason]}")
     say()
     _print_faces(rehearsal, known)
+    for told in too_far(rehearsal.looks, limits):
+        say(told)
     say()
     for stage, at_ms in sorted(attempt.stages_ms.items(), key=lambda each: each[1]):
         say(f"{at_ms / 1000:>7.2f} s  {stage.replace('_', ' ')}")
+
+
+def too_far(looks: tuple[Look, ...], limits: Limits) -> Iterator[str]:
+    """Yield a line for each picture whose face was too far in every frame: scaling it down may have done that."""
+    from smileaccess.cameras.reel import SIZE  # noqa: PLC0415 -- numpy
+
+    wide, high = SIZE
+    for label in dict.fromkeys(look.label for look in looks):
+        seen = [look for look in looks if look.label == label]
+        if all(look.hindrance is Reason.TOO_FAR for look in seen):
+            size = max(look.sight.faces[0].quality.size_px for look in seen)
+            yield (
+                f"no frame of {label} was usable: too far (face {size:.0f} px, at least {limits.face_px:.0f}): "
+                f"pictures are scaled to {wide}x{high} as the camera would give them; crop closer"
+            )
 
 
 def telling(looks: tuple[Look, ...]) -> list[Look]:
