@@ -24,6 +24,7 @@ from smileaccess import wiring
 from smileaccess.cli import consent
 from smileaccess.cli.capture import PATIENCE, STEPS, Collector, collect, frames_of
 from smileaccess.cli.common import caller
+from smileaccess.cli.members import threshold_advice
 from smileaccess.control import ControlServer, Groups
 from smileaccess.enrollment import Desk, NoGoodPicture
 from smileaccess.events import Event, Noted
@@ -491,3 +492,13 @@ class TestCamera:
             file.write('[camera]\ndevice = "/dev/video-none"\n')
         result = house.run("enroll", "Ada", "--camera", "--consent")
         assert (result.code, "Traceback" in result.err, members(house)) == (1, False, [])
+
+
+@pytest.mark.parametrize(
+    ("people", "threshold", "advised"),
+    [(50, 99.0, ""), (51, 99.0, "99.1"), (51, 99.1, ""), (200, 99.1, ""), (201, 99.1, "99.2"), (201, 99.2, "")],
+)
+def test_a_threshold_too_low_for_the_gallery_is_warned_of(people: int, threshold: float, advised: str) -> None:
+    """The list names the mark for so many members, and says nothing where it is kept."""
+    advice = threshold_advice(people, threshold)
+    assert (bool(advice), f"set it to {advised}" in advice) == (bool(advised), bool(advised))

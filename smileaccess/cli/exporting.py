@@ -8,16 +8,15 @@ import os
 import secrets
 import sys
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from smileaccess.cli.common import plain
 from smileaccess.durable import put_in_place
 from smileaccess.errors import SmileAccessError
+from smileaccess.model import Attempt
 from smileaccess.records.plain import attempt_to_plain
-
-if TYPE_CHECKING:
-    from smileaccess.model import Attempt
 
 _FORMULA = ("=", "+", "-", "@")
 
@@ -80,25 +79,7 @@ def _write_csv(attempts: Iterable[Attempt], file: IO[str]) -> int:
     return count
 
 
-COLUMNS = (
-    "id",
-    "door",
-    "trigger",
-    "opened_at",
-    "closed_at",
-    "outcome",
-    "reason",
-    "member_id",
-    "similarity",
-    "smile",
-    "emotion",
-    "liveness",
-    "recognizer",
-    "model",
-    "calls",
-    "stages_ms",
-    "detail",
-)
+COLUMNS = tuple(field.name for field in fields(Attempt))
 """The columns of a CSV file, in order; `stages_ms` and `detail` are JSON."""
 
 

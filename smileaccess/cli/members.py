@@ -112,6 +112,23 @@ def list_(app: App, everybody: bool, as_json: bool) -> None:
         count = str(len(each.templates))
         row(made, each.name or "-", each.status.value, count, local(each.created_at)[:10], _span(each), each.id[:10])
     console().print(made)
+    living = sum(each.status is not MemberStatus.FORGOTTEN for each in roster.members)
+    if advice := threshold_advice(living, app.settings().recognition.threshold):
+        warn(advice)
+
+
+def threshold_advice(people: int, threshold: float) -> str:
+    """Return what to say where the threshold is too low for so many members; empty where it is not."""
+    from smileaccess.recognizers.similarity import recommended_threshold  # noqa: PLC0415
+
+    wanted = recommended_threshold(people)
+    # The marks are made of cosines: what differs in the ninth digit is the same mark.
+    if threshold >= wanted - 1e-9:
+        return ""
+    return (
+        f"{people} members and [recognition] threshold = {threshold:g}: set it to {wanted:.1f}, since a stranger is "
+        "the sooner taken for somebody the more there are (docs/recognition.md)"
+    )
 
 
 @members.command()
