@@ -55,7 +55,9 @@ class VisionFailed(VisionError, Failed):
 
 
 class RecognizerError(SmileAccessError):
-    """Anything about who it is."""
+    """Anything about who it is; `calls` counts the billed calls that were made in vain."""
+
+    calls = 0
 
 
 class RecognizerUnavailable(RecognizerError, Unavailable):
@@ -64,6 +66,26 @@ class RecognizerUnavailable(RecognizerError, Unavailable):
 
 class RecognizerFailed(RecognizerError, Failed):
     """The recognizer refused the question."""
+
+
+class SpendingCapReached(RecognizerUnavailable):
+    """A billed call would go beyond what the owner allows to be spent."""
+
+
+class CollectionError(SmileAccessError):
+    """Anything about the collection of faces that people are enrolled into."""
+
+
+class CollectionUnavailable(CollectionError, Unavailable):
+    """The collection cannot be reached now."""
+
+
+class CollectionFailed(CollectionError, Failed):
+    """The collection is not there, or refused what was asked of it."""
+
+
+class FaceNotIndexed(CollectionError):
+    """The service did not take a picture's face into the collection; the message says why."""
 
 
 class RecognizerTimedOut(RecognizerError, TimedOut):

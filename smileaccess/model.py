@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float32]
 
 _NOTHING: Mapping[Any, Any] = {}
+_SAME_PLACE = 0.3
 
 
 def uuid7(unix_ms: int | None = None) -> str:
@@ -188,6 +189,13 @@ class Box:
         shared = wide * high
         return shared / (self.area + other.area - shared)
 
+    def same_place(self, other: Box) -> bool:
+        """Say whether two detectors may mean the same face by these boxes: they overlap by 0.3 at least.
+
+        What of forehead and chin they take in differs from one to the next.
+        """
+        return self.overlap(other) >= _SAME_PLACE
+
 
 @dataclass(frozen=True, slots=True)
 class Pose:
@@ -261,12 +269,30 @@ class Candidate:
     similarity: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """What a recognizer is asked about one face of one frame.
+
+    `attempt` is the attempt's id, empty where nobody stands at a door. The answer is wanted within `timeout_s`, and for
+    `calls` billed calls at the most, those tried again included.
+    """
+
+    frame: Frame
+    face: Face
+    purpose: Purpose
+    attempt: str
+    timeout_s: float
+    calls: int
+
+
 @dataclass(frozen=True, slots=True)
 class Examination:
     """A recognizer's answer about one face of one frame.
 
     `candidates` are best first and hold those worth showing, also below the threshold; None says that nobody was
-    searched for. `smile` and emotions are 0..100. `calls` counts billed calls.
+    searched for. `smile` and emotions are 0..100. `calls` counts billed calls. `hindrance` says why there is no answer:
+    the recognizer saw no such face (no_face), or what it found belongs to another face (multiple_faces) or cannot be
+    told to belong to this one (ambiguous_match).
     """
 
     recognizer: str
@@ -280,6 +306,37 @@ class Examination:
     emotions: Mapping[Emotion, float]
     duration_ms: float
     calls: int = 0
+    hindrance: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a recognizer stands.
+
+    `active` is the name of the one that would answer now; `since` (monotonic seconds) says since when that is not the
+    first choice, None where it is, and `cause` why.
+    """
+
+    active: str
+    since: float | None = None
+    cause: str = ""
+
+
+class Payer(StrEnum):
+    """Who made billed calls: the door itself, or somebody's command."""
+
+    DOOR = "door"
+    DESK = "desk"
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """Billed calls of one day (UTC, as the service bills) and their price in millionths of the account's currency."""
+
+    day: date
+    payer: Payer
+    calls: int
+    micros: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +345,8 @@ class Evidence:
 
     `fault` is a fault of the system or an operator's lock; `hindrance` the presentation problem that lasted;
     `unrecognized` says that enough frames were searched and too few named a member; `identified` is the member that
-    enough frames agreed on, with the best similarity; `ambiguous` that frames named two members, or one frame two
+    enough frames agreed on, with the best similarity, and `recognizer` who named it; `fallback` that not the first
+    choice of recognizer was needed; `ambiguous` that frames named two members, or one frame two
     of nearly equal similarity; `liveness` the challenge's failure; `live` that it was passed; `smile` (0..100) and
     `emotions` are those of the frame that counts.
     """
@@ -300,6 +358,8 @@ class Evidence:
     unrecognized: bool = False
     ambiguous: bool = False
     identified: Candidate | None = None
+    recognizer: str | None = None
+    fallback: bool = False
     liveness: Reason | None = None
     live: bool = False
     smile: float | None = None
@@ -342,10 +402,32 @@ class Template:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexedFace:
+    """One face of a member in a collection of Amazon Rekognition.
+
+    `id` is the service's FaceId, `model` its FaceModelVersion; `added_at` is UTC.
+    """
+
+    id: str
+    collection: str
+    model: str
+    added_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FaceMatch:
+    """A face of a collection, by its FaceId, that looks like the one searched for; similarity is 0..100."""
+
+    face_id: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """A person who may open doors, as the enroller signed it; `version` grows by one with every change.
 
-    `valid_from` and `valid_until` are UTC or None for no limit.
+    `valid_from` and `valid_until` are UTC or None for no limit. `templates` serve the embedded recognizer, `faces`
+    Rekognition: a face of a collection that is not among them is nobody's.
     """
 
     id: str
@@ -357,6 +439,7 @@ class Member:
     valid_from: datetime | None = None
     valid_until: datetime | None = None
     templates: tuple[Template, ...] = ()
+    faces: tuple[IndexedFace, ...] = ()
 
     @property
     def limited(self) -> bool:
@@ -391,9 +474,9 @@ class Decision:
 class Attempt:
     """One attempt as it stands on record.
 
-    Times are UTC; `stages_ms` maps a stage's name to its milliseconds since the attempt was opened; `detail` holds
-    the rest of the evidence in plain JSON values (never an image, never a name). While the attempt is open, all
-    from `closed_at` on is empty.
+    Times are UTC; `cost` is the price of its billed calls, None for none; `stages_ms` maps a stage's name to its
+    milliseconds since the attempt was opened; `detail` holds the rest of the evidence in plain JSON values (never an
+    image, never a name). While the attempt is open, all from `closed_at` on is empty.
     """
 
     id: str
@@ -411,6 +494,7 @@ class Attempt:
     recognizer: str | None = None
     model: str | None = None
     calls: int = 0
+    cost: float | None = None
     stages_ms: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
     detail: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
 

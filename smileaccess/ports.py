@@ -7,20 +7,24 @@ A method raises only the errors that its docstring names (or their children); no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from smileaccess.model import (
         Attempt,
+        Bill,
         ChainHead,
         DoorEvent,
         DoorInput,
         Examination,
         Face,
+        FaceMatch,
         Frame,
+        Health,
+        IndexedFace,
         Member,
-        Purpose,
+        Question,
         Sight,
         Signal,
         SignedMember,
@@ -100,14 +104,20 @@ class Recognizer(Protocol):
     name: str
     """As it stands on record: embedded, rekognition."""
 
-    agreeing: int
-    """How many examined frames must name the same member."""
+    def prepare(self) -> None:
+        """Get ready, since somebody is near; costs nothing, returns at once; any thread."""
+        ...
 
-    def examine(self, frame: Frame, face: Face, purpose: Purpose, timeout_s: float) -> Examination:
-        """Answer about one face of a frame within `timeout_s`.
+    def examine(self, question: Question) -> Examination:
+        """Answer a question within its time and its number of billed calls.
 
-        Runs on a worker thread. RecognizerUnavailable, RecognizerTimedOut, RecognizerFailed.
+        Runs on a worker thread. RecognizerUnavailable (SpendingCapReached among them), RecognizerTimedOut,
+        RecognizerFailed.
         """
+        ...
+
+    def health(self) -> Health:
+        """Say who would answer now; any thread."""
         ...
 
     def use(self, members: Sequence[Member]) -> None:
@@ -116,6 +126,43 @@ class Recognizer(Protocol):
 
     def close(self) -> None:
         """Let go of connections and networks."""
+        ...
+
+
+class Purse(Protocol):
+    """What is paid from for billed calls."""
+
+    def pay(self, attempt: str) -> None:
+        """Count one billed call of this attempt before it is made; any thread.
+
+        SpendingCapReached where it may not be made.
+        """
+        ...
+
+
+class Collection(Protocol):
+    """A collection of faces that people are enrolled into and searched in; one thread at a time.
+
+    CollectionUnavailable, CollectionFailed.
+    """
+
+    name: str
+    """The collection's id, as it stands with every indexed face."""
+
+    def index(self, frame: Frame, face: Face, member_id: str) -> IndexedFace:
+        """Take a face in, under the member's id; FaceNotIndexed where the service finds it no use."""
+        ...
+
+    def search(self, frame: Frame, face: Face) -> tuple[FaceMatch, ...]:
+        """Return the indexed faces that look like this one, best first, also below the threshold."""
+        ...
+
+    def remove(self, face_ids: Sequence[str]) -> None:
+        """Take faces out; one that is gone already is no error."""
+        ...
+
+    def faces(self) -> Iterator[tuple[str, str]]:
+        """Yield every face's FaceId and the member id it was indexed under, which nobody vouches for."""
         ...
 
 
@@ -161,6 +208,10 @@ class RecordWriter(Protocol):
         """Put down a door event."""
         ...
 
+    def add_bill(self, bill: Bill) -> None:
+        """Add billed calls to those of their day and payer; no link of the chain."""
+        ...
+
     def close(self) -> None:
         """Close the database."""
         ...
@@ -195,6 +246,10 @@ class Records(RecordWriter, Protocol):
 
     def events(self, *, since: datetime | None = None, limit: int | None = None) -> Iterator[DoorEvent]:
         """Yield door events, newest first."""
+        ...
+
+    def bills(self, since: date) -> list[Bill]:
+        """Return the billed calls from a day on, one bill a day and payer, in order."""
         ...
 
     def newest(self) -> datetime | None:

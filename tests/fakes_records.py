@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from smileaccess.errors import ChainBroken, RecordsFailed, RecordsUnavailable
-from smileaccess.model import Attempt, ChainHead, DoorEvent, Outcome, Reason, SignedMember, uuid7
+from smileaccess.model import Attempt, Bill, ChainHead, DoorEvent, Outcome, Payer, Reason, SignedMember, uuid7
 
 EMPTY = ChainHead(0, hashlib.sha256(b"").hexdigest())
 
@@ -17,13 +17,15 @@ EMPTY = ChainHead(0, hashlib.sha256(b"").hexdigest())
 class FakeRecords:
     """A record in memory: `fail(n)` makes the next n writes and reads raise RecordsUnavailable.
 
-    `rows` holds attempts by id and `put_down` every event, both in the order of writing; `heads` every link.
+    `rows` holds attempts by id and `put_down` every event, both in the order of writing; `heads` every link; `spent`
+    the billed calls and their price by day and payer.
     """
 
     door: str = "test"
     now: datetime = datetime(2026, 11, 22, 13, tzinfo=UTC)
     rows: dict[str, Attempt] = field(default_factory=dict)
     put_down: list[DoorEvent] = field(default_factory=list)
+    spent: dict[tuple[date, Payer], Bill] = field(default_factory=dict)
     heads: list[ChainHead] = field(default_factory=lambda: [EMPTY])
     closed: bool = False
     failing: int = 0
@@ -50,6 +52,8 @@ class FakeRecords:
             raise RecordsFailed(f"attempt {attempt.id}: not decided")
         if (attempt.outcome is Outcome.DENIED) != (attempt.reason is not None):
             raise RecordsFailed(f"attempt {attempt.id}: {attempt.outcome} with reason {attempt.reason}")
+        if attempt.cost is not None and attempt.cost < 0:
+            raise RecordsFailed(f"attempt {attempt.id}: cost {attempt.cost}")
         self.rows[attempt.id] = attempt
         return self._link(attempt.id, repr(attempt))
 
@@ -57,6 +61,14 @@ class FakeRecords:
         self._check(event.door)
         self.put_down.append(event)
         return self._link(event.id, repr(event))
+
+    def add_bill(self, bill: Bill) -> None:
+        self._check(self.door)
+        if bill.calls < 0 or bill.micros < 0:
+            raise RecordsFailed(f"bill of {bill.day}: negative")
+        key = (bill.day, bill.payer)
+        before = self.spent.get(key, Bill(*key, 0, 0))
+        self.spent[key] = Bill(*key, before.calls + bill.calls, before.micros + bill.micros)
 
     def close_open_attempts(self, door: str, closed_at: datetime) -> list[Attempt]:
         self._check(self.door)
@@ -108,6 +120,10 @@ class FakeRecords:
         self._check(self.door)
         newest_first = sorted(self.put_down, key=lambda event: (event.at, event.id), reverse=True)
         return iter([event for event in newest_first if since is None or event.at >= since][:limit])
+
+    def bills(self, since: date) -> list[Bill]:
+        self._check(self.door)
+        return [bill for _, bill in sorted(self.spent.items()) if bill.day >= since]
 
     def newest(self) -> datetime | None:
         self._check(self.door)

@@ -82,6 +82,30 @@ class TestList:
         assert ("similar" in lines[0]) is shown
         assert {"granted", "not_recognized", "no_smile"} >= {line.split()[2] for line in lines[1:]}
 
+    def test_a_cost_is_shown_where_one_of_the_attempts_had_one(
+        self, filled: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", "84")
+        assert "cost" not in filled.run("attempts", "list").out
+        filled.put(*(attempt(day=3 + place, calls=3, cost=cost) for place, cost in enumerate((0.003, 0.0012, 0.01))))
+        lines = filled.run("attempts", "list").out.splitlines()
+        assert lines[0].split() == ["when", "result", "member", "similar", "smile", "cost", "id"]
+        assert [line.split()[-2] for line in lines[1:]] == ["0.010", "0.0012", "0.003", "-", "-", "-"]
+        assert [line for line in lines if len(line) > 84] == []
+
+    @pytest.mark.parametrize("columns", ["60", "83"])
+    def test_a_narrow_terminal_keeps_no_room_for_a_cost(
+        self, house: House, monkeypatch: pytest.MonkeyPatch, columns: str
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", columns)
+        house.put(attempt(calls=3, cost=0.003))
+        told = house.run("attempts", "list").out
+        assert ("cost" in told, "0.003" in told) == (False, False)
+
+    def test_json_tells_the_cost(self, house: House) -> None:
+        house.put(attempt(), attempt(day=1, calls=3, cost=0.003))
+        assert [each["cost"] for each in house.run("attempts", "list", "--json").json()] == [0.003, None]
+
 
 class TestEvents:
     def test_what_else_is_on_record_is_listed_newest_first(self, house: House) -> None:
@@ -156,6 +180,32 @@ class TestShow:
         house.put(known)
         assert "Recognizer embedded sface, 2 billed calls\n" in house.run("attempts", "show", known.id).out
 
+    def test_what_the_calls_cost_is_told_where_it_is_on_record(self, house: House) -> None:
+        known = attempt(calls=2, cost=0.002)
+        house.put(known)
+        assert "Recognizer embedded sface, 2 billed calls, cost 0.002\n" in house.run("attempts", "show", known.id).out
+
+    def test_why_an_examination_gave_no_answer_is_told_in_the_place_of_nobody(self, house: House) -> None:
+        known = attempt(detail={"examinations": [examination(hindrance="multiple_faces"), examination(1)]})
+        house.put(known)
+        rows = [line.split() for line in house.run("attempts", "show", known.id).out.splitlines()[-3:]]
+        assert rows[0] == ["frame", "asked", "for", "candidates", "smile", "ms"]
+        assert [row[2] for row in rows[1:]] == ["multiple_faces", "nobody"]
+
+    def test_who_answered_is_told_where_more_than_one_recognizer_did(self, house: House) -> None:
+        names = ("rekognition", "embedded", None)
+        known = attempt(detail={"examinations": [examination(recognizer=name) for name in names]})
+        house.put(known)
+        rows = [line.split() for line in house.run("attempts", "show", known.id).out.splitlines()[-4:]]
+        assert rows[0] == ["frame", "asked", "for", "recognizer", "candidates", "smile", "ms"]
+        assert [row[2] for row in rows[1:]] == ["rekognition", "embedded", "-"]
+
+    @pytest.mark.parametrize("given", [("rekognition", "rekognition"), ("rekognition", None), (None, None)])
+    def test_one_recognizer_is_not_told_in_every_row(self, house: House, given: tuple[str | None, ...]) -> None:
+        known = attempt(detail={"examinations": [examination(recognizer=name) for name in given]})
+        house.put(known)
+        assert "asked for  candidates" in house.run("attempts", "show", known.id).out
+
     def test_json_is_the_row(self, house: House) -> None:
         known = attempt()
         house.put(known)
@@ -163,6 +213,12 @@ class TestShow:
 
     def test_an_unknown_id_is_code_1(self, house: House) -> None:
         assert house.run("attempts", "show", "abc").code == 1
+
+
+def examination(frame: int = 7, **told: str | None) -> dict[str, object]:
+    """An examination that found nobody, as rows before `told` was told hold it."""
+    known: dict[str, object] = {"purpose": "identity", "frame": frame, "candidates": [], "smile": 12.5, "ms": 21.0}
+    return known | {name: value for name, value in told.items() if value is not None}
 
 
 class Turns:
@@ -208,6 +264,11 @@ class TestExport:
         rows = list(csv.DictReader(io.StringIO(filled.run("attempts", "export", "--format", "csv").out)))
         assert [row["reason"] for row in rows] == ["not_recognized", "", "no_smile"]
         assert json.loads(rows[0]["detail"])["frames"] == {"clear": 30, "too_blurred": 2}
+
+    def test_csv_carries_the_cost(self, house: House) -> None:
+        house.put(attempt(), attempt(day=1, calls=3, cost=0.003))
+        rows = list(csv.DictReader(io.StringIO(house.run("attempts", "export", "--format", "csv").out)))
+        assert [(row["calls"], row["cost"]) for row in rows] == [("3", "0.003"), ("0", "")]
 
     def test_jsonl_is_what_list_gives(self, filled: House) -> None:
         lines = filled.run("attempts", "export", "--format", "jsonl").out.splitlines()

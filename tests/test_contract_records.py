@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from smileaccess.errors import ChainBroken, RecordsFailed, RecordsUnavailable
-from smileaccess.model import Attempt, ChainHead, DoorEvent, Emotion, Outcome, Reason, Trigger, uuid7
+from smileaccess.model import Attempt, Bill, ChainHead, DoorEvent, Emotion, Outcome, Payer, Reason, Trigger, uuid7
 from smileaccess.ports import Records
 from smileaccess.records.spool import Spool
 from tests.fakes_records import FakeRecords
 
 DOOR = "test"
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+TODAY = date(2026, 11, 22)
 
 
 @pytest.fixture(params=["fake", "spool"])
@@ -48,6 +49,7 @@ def granted(attempt: Attempt, member_id: str = "m_1") -> Attempt:
         recognizer="embedded",
         model="sface-2021dec",
         calls=2,
+        cost=0.002,
         stages_ms={"seen": 120.5, "decided": 3000},
         detail={"frames": [1, 2], "quality": {"brightness": 50.0}, "ok": True, "note": None},
     )
@@ -130,6 +132,7 @@ def test_what_was_never_opened_cannot_be_closed(records: Records) -> None:
         {"outcome": None},
         {"reason": Reason.NO_SMILE},
         {"outcome": Outcome.DENIED},
+        {"cost": -0.001},
         {"trigger": Trigger.OPERATOR},
         {"opened_at": NOON - timedelta(days=1)},
         {"door": "another"},
@@ -204,6 +207,45 @@ def test_events_are_filtered_by_time_and_number(records: Records) -> None:
         records.add_event(one)
     assert list(records.events(since=NOON + timedelta(minutes=1))) == [events[2], events[1]]
     assert list(records.events(limit=1)) == [events[2]]
+
+
+def test_bills_are_summed_up_by_day_and_payer(records: Records) -> None:
+    tomorrow = TODAY + timedelta(days=1)
+    for day, payer in ((TODAY, Payer.DOOR), (tomorrow, Payer.DOOR), (TODAY, Payer.DESK), (TODAY, Payer.DOOR)):
+        records.add_bill(Bill(day, payer, 3, 3000))
+    records.add_bill(Bill(tomorrow, Payer.DESK, 1, 500))
+    assert records.bills(TODAY) == [
+        Bill(TODAY, Payer.DESK, 3, 3000),
+        Bill(TODAY, Payer.DOOR, 6, 6000),
+        Bill(tomorrow, Payer.DESK, 1, 500),
+        Bill(tomorrow, Payer.DOOR, 3, 3000),
+    ]
+
+
+def test_bills_are_given_from_a_day_on(records: Records) -> None:
+    made = [Bill(TODAY + timedelta(days=days), Payer.DOOR, days, 0) for days in range(4)]
+    for bill in reversed(made):
+        records.add_bill(bill)
+    assert records.bills(made[2].day) == made[2:]
+    assert records.bills(made[3].day + timedelta(days=1)) == []
+
+
+@pytest.mark.parametrize("wrong", [Bill(TODAY, Payer.DOOR, -1, 1000), Bill(TODAY, Payer.DOOR, 1, -1000)])
+def test_a_negative_bill_is_refused(records: Records, wrong: Bill) -> None:
+    records.add_bill(Bill(TODAY, Payer.DOOR, 5, 5000))
+    with pytest.raises(RecordsFailed, match="2026-11-22"):
+        records.add_bill(wrong)
+    assert records.bills(TODAY) == [Bill(TODAY, Payer.DOOR, 5, 5000)]
+
+
+def test_a_bill_is_no_link_and_pruning_leaves_it(records: Records) -> None:
+    """Bills move no head, and stay when the attempts that they paid for go."""
+    put(records, denied(opened()))
+    head, bill = records.add_event(event(60)), Bill(TODAY, Payer.DOOR, 1, 1000)
+    records.add_bill(bill)
+    assert (records.head(), records.verify(head)) == (head, 3)
+    assert records.prune(NOON + timedelta(minutes=30), "root", "old") == 1
+    assert records.bills(TODAY) == [bill]
 
 
 def test_an_attempt_is_found_by_a_beginning_that_fits_one_only(records: Records) -> None:
@@ -290,6 +332,8 @@ def test_a_closed_record_is_unavailable_and_closes_again(records: Records) -> No
     records.close()
     with pytest.raises(RecordsUnavailable):
         records.open_attempt(opened())
+    with pytest.raises(RecordsUnavailable):
+        records.add_bill(Bill(TODAY, Payer.DOOR, 1, 1000))
 
 
 def test_the_fake_fails_as_often_as_told() -> None:

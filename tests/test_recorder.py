@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 import structlog
 
 from smileaccess.errors import RecordsFailed, RecordsUnavailable
-from smileaccess.model import Attempt, Outcome, Reason
+from smileaccess.model import Attempt, Bill, Outcome, Payer, Reason
 from smileaccess.recorder import MOST_WAITING, Recorder
 from tests.builders import NOON, make_attempt, make_event
 from tests.fakes import Entry, JournaledRecords
+
+TODAY = date(2031, 5, 17)
+
+
+class Ledger(JournaledRecords):
+    """A record whose bills are journaled too, and fail where "bill" is broken."""
+
+    def add_bill(self, bill: Bill) -> None:
+        if "bill" in self.broken:
+            raise self.error
+        super().add_bill(bill)
+        self.journal.append(("records", f"bill {bill.calls}"))
 
 
 @pytest.fixture
@@ -21,8 +34,8 @@ def journal() -> list[Entry]:
 
 
 @pytest.fixture
-def records(journal: list[Entry]) -> JournaledRecords:
-    return JournaledRecords(journal)
+def records(journal: list[Entry]) -> Ledger:
+    return Ledger(journal)
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +47,10 @@ def lines() -> Iterator[list[Any]]:
 
 def ended(attempt_id: str = "a") -> Attempt:
     return make_attempt(attempt_id, closed_at=NOON, outcome=Outcome.DENIED, reason=Reason.NO_SMILE)
+
+
+def bill(calls: int = 1, day: date = TODAY, payer: Payer = Payer.DOOR) -> Bill:
+    return Bill(day, payer, calls, 1000 * calls)
 
 
 def written(journal: list[Entry]) -> list[str]:
@@ -162,6 +179,69 @@ def test_the_oldest_is_lost_when_too_many_wait(records: JournaledRecords, lines:
 
     assert [records.put_down[0].id, len(records.put_down)] == ["e2", MOST_WAITING]
     assert len([line for line in lines if line["event"].startswith("a row is lost")]) == 2
+
+
+def test_a_bill_is_put_down_at_once(records: JournaledRecords, journal: list[Entry]) -> None:
+    """While the record can be written nothing waits."""
+    recorder = Recorder(records)
+    recorder.bill_later(bill())
+    recorder.bill_later(bill(2))
+
+    assert (written(journal), recorder.waiting) == (["bill 1", "bill 2"], 0)
+    assert records.bills(TODAY) == [bill(3)]
+
+
+def test_a_bill_waits_in_order_with_the_rest(records: JournaledRecords, journal: list[Entry]) -> None:
+    """What could not be written goes first, and each in its place."""
+    recorder = Recorder(records)
+    records.broken = {"event", "bill"}
+    recorder.event_later(make_event("e1", "rex"))
+    recorder.bill_later(bill())
+    recorder.event_later(make_event("e2", "unlock"))
+    records.broken = set()
+    recorder.open_attempt(make_attempt("a"))
+
+    assert written(journal) == ["event rex", "bill 1", "event unlock", "open a"]
+
+
+def test_bills_that_wait_are_summed_up_by_day_and_payer(records: JournaledRecords, journal: list[Entry]) -> None:
+    """However many calls are made meanwhile, one bill a day and payer waits."""
+    tomorrow = TODAY + timedelta(days=1)
+    recorder = Recorder(records)
+    records.broken = {"bill"}
+    for each in (bill(), bill(2), bill(4, tomorrow), bill(8, payer=Payer.DESK), bill(16, tomorrow)):
+        recorder.bill_later(each)
+    assert recorder.waiting == 3
+
+    records.broken = set()
+    recorder.try_again()
+    assert written(journal) == ["bill 3", "bill 20", "bill 8"]
+    assert records.bills(TODAY) == [bill(8, payer=Payer.DESK), bill(3), bill(20, tomorrow)]
+
+
+def test_a_bill_is_not_lost_for_too_many_events(records: JournaledRecords) -> None:
+    """Where memory is full the oldest event goes; a bill that is older stays, whoever comes."""
+    recorder = Recorder(records)
+    records.broken = {"bill", "event"}
+    recorder.bill_later(bill())
+    for number in range(MOST_WAITING):
+        recorder.event_later(make_event(f"e{number}"))
+    recorder.bill_later(bill(payer=Payer.DESK))
+    records.broken = set()
+    recorder.close()
+
+    assert [records.put_down[0].id, len(records.put_down)] == ["e2", MOST_WAITING - 2]
+    assert [each.calls for each in records.spent.values()] == [1, 1]
+
+
+def test_a_bill_that_is_refused_does_not_block_the_others(records: JournaledRecords, lines: list[Any]) -> None:
+    """The same bill would be refused again: it is told, and what waits behind it is written."""
+    recorder = Recorder(records)
+    recorder.bill_later(bill(-1))
+    recorder.bill_later(bill(2))
+
+    assert records.bills(TODAY) == [bill(2)]
+    assert [line["event"] for line in lines] == ["a row that waited was not written"]
 
 
 def test_closing_writes_what_waits(records: JournaledRecords) -> None:

@@ -26,7 +26,10 @@ _YEAR = 5
 _WIDE = 76
 """Characters from which on a table has room for what was measured; time, result and id come first."""
 
-_LEAST = {"when": 14, "result": 20, "similar": 7, "smile": 5, "id": SHORT_ID}
+_WIDER = 84
+"""Characters from which on there is room for what an attempt cost as well."""
+
+_LEAST = {"when": 14, "result": 20, "similar": 7, "smile": 5, "cost": 5, "id": SHORT_ID}
 """What each column of a table keeps on a narrow terminal: all of it, and the names give way."""
 
 _TRIGGERS = {
@@ -69,11 +72,13 @@ def print_attempts(attempts: Sequence[Attempt], names: Mapping[str, str]) -> Non
         return
     shown = console()
     measured = ["similar", "smile"] if shown.width >= _WIDE else []
+    if shown.width >= _WIDER and any(each.cost is not None for each in attempts):
+        measured.append("cost")
     made = table("when", "result", "member", *measured, "id", right=measured, least=_LEAST)
     for each in attempts:
-        values = [number(each.similarity), number(each.smile, 0)] if measured else []
-        who = _name(each.member_id, names)
-        row(made, local(each.opened_at)[_YEAR:], result(each), who, *values, each.id[:SHORT_ID])
+        values = {"similar": number(each.similarity), "smile": number(each.smile, 0), "cost": _cost(each.cost)}
+        told = [values[name] for name in measured]
+        row(made, local(each.opened_at)[_YEAR:], result(each), _name(each.member_id, names), *told, each.id[:SHORT_ID])
     shown.print(made)
 
 
@@ -163,20 +168,35 @@ def _measured(attempt: Attempt) -> str:
 def _recognizer(attempt: Attempt) -> str:
     asked = " ".join(each for each in (attempt.recognizer, attempt.model) if each)
     billed = counted(attempt.calls, "billed call") if attempt.calls else ""
-    return ", ".join(each for each in (asked, billed) if each)
+    cost = "" if attempt.cost is None else f"cost {_cost(attempt.cost)}"
+    return ", ".join(each for each in (asked, billed, cost) if each)
+
+
+def _cost(cost: float | None) -> str:
+    """Return a sum of the account's currency, which we do not know: to the thousandth, or as far as it goes."""
+    if cost is None:
+        return "-"
+    whole, _, part = f"{cost:.6f}".partition(".")
+    return f"{whole}.{part.rstrip('0').ljust(3, '0')}"
 
 
 def _print_examinations(examinations: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> None:
     if not examinations:
         return
     say()
-    made = table(
-        "frame", "asked for", "candidates", "smile", "ms", right=("frame", "smile", "ms"), fold=("candidates",)
-    )
+    several = len({each.get("recognizer") for each in examinations} - {None}) > 1
+    asked = ["asked for", "recognizer"] if several else ["asked for"]
+    made = table("frame", *asked, "candidates", "smile", "ms", right=("frame", "smile", "ms"), fold=("candidates",))
     for each in examinations:
-        told = [f"{_name(c['member'], names)} {c['similarity']:.1f}" for c in each["candidates"]] or ["nobody"]
-        row(made, str(each["frame"]), each["purpose"], ", ".join(told), number(each["smile"], 0), number(each["ms"], 0))
+        who = [each["purpose"], each.get("recognizer") or "-"][: len(asked)]
+        row(made, str(each["frame"]), *who, _found(each, names), number(each["smile"], 0), number(each["ms"], 0))
     console().print(made)
+
+
+def _found(examination: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Return whom an examination found, or why there is no answer; older rows do not say why."""
+    told = [f"{_name(c['member'], names)} {c['similarity']:.1f}" for c in examination["candidates"]]
+    return ", ".join(told) or examination.get("hindrance") or "nobody"
 
 
 def _name(member_id: str | None, names: Mapping[str, str]) -> str:

@@ -118,7 +118,7 @@ def _stream(db: Database, what: str, covered: tuple[str, ...], through: int | No
     sql = f"SELECT {', '.join(covered)}, {number}, {found} FROM {table} WHERE {where} ORDER BY {number}"  # noqa: S608
     for row in db.stream(sql):
         *values, sequence, hashed = row.values()
-        yield Link(sequence, what, row["id"], dict(zip(covered, values, strict=True)), hashed)
+        yield Link(sequence, what, row["id"], rows.covered(dict(zip(covered, values, strict=True))), hashed)
 
 
 def _whole(db: Database, through: int) -> int:

@@ -26,6 +26,7 @@ def attempt_to_plain(attempt: Attempt) -> dict[str, Any]:
         "recognizer": attempt.recognizer,
         "model": attempt.model,
         "calls": attempt.calls,
+        "cost": attempt.cost,
         "stages_ms": dict(attempt.stages_ms),
         "detail": dict(attempt.detail),
     }

@@ -1,4 +1,4 @@
-"""Turns attempts and events into columns and back; it never alters what it is given, and knows no database.
+"""Turns attempts, events and bills into columns and back; it never alters what it is given, and knows no database.
 
 The same columns are linked by the chain and kept by every adapter, so that a record can be compared between them.
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from smileaccess.encoding import canonical, moment, stamp
 from smileaccess.errors import RecordsFailed
-from smileaccess.model import Attempt, DoorEvent, Emotion, Outcome, Reason, Trigger
+from smileaccess.model import Attempt, Bill, DoorEvent, Emotion, Outcome, Payer, Reason, Trigger
 from smileaccess.records.chain import Value
 
 Columns = dict[str, Value]
@@ -33,8 +34,12 @@ CLOSING = (
     "calls",
     "stages_ms",
     "detail",
+    "cost",
 )
-"""Of an attempt: what closing adds; its second link covers these, the opening ones and `open_seq`."""
+"""Of an attempt: what closing adds; its second link covers these (see `covered`), the opening ones and `open_seq`."""
+
+LATER = frozenset({"cost"})
+"""Columns that version 1 of the tables did not have."""
 
 EVENT = ("id", "door", "at", "kind", "who", "why", "detail")
 
@@ -42,6 +47,16 @@ ATTEMPT_OPENED, ATTEMPT_CLOSED, DOOR_EVENT = "attempt opened", "attempt closed",
 """What a link stands for."""
 
 _LARGEST_COUNT = 2**31 - 1
+_LARGEST_SUM = 2**53
+"""Millionths of a currency that JSON and every program hold exactly."""
+
+
+def covered(columns: Mapping[str, Value]) -> Columns:
+    """Return the columns that a link covers: a later one only where it holds something.
+
+    So rows of version 1 verify as they did, and a value put into such a column or taken out of it is found.
+    """
+    return {name: value for name, value in columns.items() if name not in LATER or value is not None}
 
 
 def opening(attempt: Attempt) -> Columns:
@@ -67,6 +82,8 @@ def closing(attempt: Attempt) -> Columns:
         raise RecordsFailed(f"{name}: {attempt.outcome} with reason {attempt.reason}: a denial has one, a grant none")
     if not 0 <= attempt.calls <= _LARGEST_COUNT:
         raise RecordsFailed(f"{name}: calls = {attempt.calls}: a count")
+    if attempt.cost is not None and not attempt.cost >= 0:
+        raise RecordsFailed(f"{name}: cost = {attempt.cost}: nothing costs less than nothing")
     return {
         "closed_at": _stamp(name, attempt.closed_at),
         "outcome": attempt.outcome.value,
@@ -81,6 +98,7 @@ def closing(attempt: Attempt) -> Columns:
         "calls": attempt.calls,
         "stages_ms": _json(name, attempt.stages_ms),
         "detail": _json(name, attempt.detail),
+        "cost": _real(attempt.cost),
     }
 
 
@@ -96,6 +114,25 @@ def event_columns(event: DoorEvent) -> Columns:
         "why": event.why,
         "detail": _json(name, event.detail),
     }
+
+
+def bill_columns(bill: Bill) -> Columns:
+    """Return the columns of a bill; RecordsFailed for counts and sums that are negative or beyond any use."""
+    try:
+        _check_bill(bill)
+    except ValueError as error:
+        raise RecordsFailed(f"bill of {bill.day}: cannot be put on record: {error}") from error
+    return {"day": date.isoformat(bill.day), "payer": bill.payer.value, "calls": bill.calls, "micros": bill.micros}
+
+
+def bill_of(row: Mapping[str, Any]) -> Bill:
+    """Return the bill that a row holds; RecordsFailed for a row that was never written by us."""
+    try:
+        bill = Bill(date.fromisoformat(row["day"]), Payer(row["payer"]), row["calls"], row["micros"])
+        _check_bill(bill)
+    except (TypeError, ValueError) as error:
+        raise RecordsFailed(f"bill of {row['day']!r}: damaged ({error}): mend or delete that row") from error
+    return bill
 
 
 def attempt_of(row: Mapping[str, Any]) -> Attempt:
@@ -119,6 +156,7 @@ def attempt_of(row: Mapping[str, Any]) -> Attempt:
             recognizer=row["recognizer"],
             model=row["model"],
             calls=row["calls"] or 0,
+            cost=row["cost"],
             stages_ms=json.loads(row["stages_ms"] or "{}"),
             detail=json.loads(row["detail"] or "{}"),
         )
@@ -136,6 +174,11 @@ def event_of(row: Mapping[str, Any]) -> DoorEvent:
         )
     except (TypeError, ValueError) as error:
         raise _damaged("event", row, error) from error
+
+
+def _check_bill(bill: Bill) -> None:
+    if not 0 <= bill.calls <= _LARGEST_COUNT or not 0 <= bill.micros <= _LARGEST_SUM:
+        raise ValueError(f"calls = {bill.calls}, micros = {bill.micros}: a count and a sum")
 
 
 def _real(value: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Makes and opens SQLite files that hold a door's record; it never changes a file that is not ours.
+"""Makes, opens and upgrades SQLite files that hold a door's record; it never changes a file that is not ours.
 
 Every exception of SQLite leaves here, and leaves the spool, as one of ours.
 """
@@ -18,9 +18,6 @@ from smileaccess.errors import RecordsError, RecordsFailed, RecordsUnavailable
 
 APPLICATION_ID = 0x536D4163
 """`SmAc` in the file's header, where SQLite keeps whose file it is."""
-
-VERSION = 1
-"""The version of the tables, in the header's user_version."""
 
 BUSY_S = 2.0
 """How long to wait for another process's transaction: ours take milliseconds."""
@@ -117,6 +114,19 @@ CREATE TABLE member_floors (
     version INTEGER NOT NULL
 ) STRICT;
 """
+"""The tables of version 1, which stay as they are: what came later is a step."""
+
+STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        "ALTER TABLE attempts ADD COLUMN cost REAL",
+        "CREATE TABLE bills (day TEXT, payer TEXT, calls INTEGER NOT NULL, micros INTEGER NOT NULL, "
+        "PRIMARY KEY (day, payer)) STRICT",
+    ),
+)
+"""What leads from each version to the next, from version 1 on: new files and old ones go the same way."""
+
+VERSION = 1 + len(STEPS)
+"""The version of the tables, in the header's user_version."""
 
 
 @contextlib.contextmanager
@@ -155,8 +165,8 @@ def create(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
 def connect(path: Path) -> sqlite3.Connection:
     """Open a database of ours, in autocommit, for one thread at a time (which may be another one each time).
 
-    RecordsUnavailable where the file is missing or closed to us, RecordsFailed where it is not ours, newer than the
-    program or damaged.
+    A file of an older version is brought up to date first. RecordsUnavailable where the file is missing, closed to us,
+    or older and not to be written; RecordsFailed where it is not ours, newer than the program or damaged.
     """
     _check_file(path)
     with translated(path):
@@ -164,6 +174,9 @@ def connect(path: Path) -> sqlite3.Connection:
         try:
             _check_ours(connection, path)
             _prepare(connection)
+            if _version(connection) < VERSION:
+                _upgrade(connection, path)
+                _check_ours(connection, path)  # a newer program may have been first
         except BaseException:
             connection.close()
             raise
@@ -176,8 +189,8 @@ def _build(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
     os.close(handle)
     with contextlib.closing(_connection(path)) as connection:
         connection.executescript(f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; {TABLES}")
+        _take_steps(connection, 1)
         fill(connection)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
 
@@ -202,6 +215,35 @@ def _prepare(connection: sqlite3.Connection) -> None:
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;"
         f"PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES};"
     )
+
+
+def _upgrade(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring the tables up to date, all or nothing; another process that does the same is waited for."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        _take_steps(connection, _version(connection))  # read again: another process may have been first
+        connection.execute("COMMIT")
+    except BaseException as error:
+        with contextlib.suppress(sqlite3.Error):  # some errors have rolled back already, or nothing had begun
+            connection.execute("ROLLBACK")
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+            raise RecordsUnavailable(
+                f"records: {path}: of an older version, and may not be written: open it once as a user who may, "
+                "for instance with `smileaccess attempts verify`"
+            ) from error
+        raise
+
+
+def _take_steps(connection: sqlite3.Connection, version: int) -> None:
+    """Take all steps from a version on, and put the new one down; inside a transaction only."""
+    for number, step in enumerate(STEPS[version - 1 :], version + 1):
+        for statement in step:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _check_file(path: Path) -> None:
@@ -229,14 +271,14 @@ def _check_file(path: Path) -> None:
 
 def _check_ours(connection: sqlite3.Connection, path: Path) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = _version(connection)
     if application != APPLICATION_ID:
         raise RecordsFailed(f"records: {path}: another program's database: give the path of the record")
     if version > VERSION:
         raise RecordsFailed(
             f"records: {path}: version {version} is newer than this program's {VERSION}: upgrade smileaccess"
         )
-    if version < VERSION:
+    if version < 1:
         raise RecordsFailed(f"records: {path}: {_FAILED[sqlite3.SQLITE_CORRUPT]} (it has version {version})")
 
 

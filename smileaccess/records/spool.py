@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from smileaccess.encoding import moment, stamp
 from smileaccess.errors import RecordsFailed, RecordsUnavailable
-from smileaccess.model import Attempt, ChainHead, DoorEvent, Outcome, Reason, SignedMember, uuid7
+from smileaccess.model import Attempt, Bill, ChainHead, DoorEvent, Outcome, Reason, SignedMember, uuid7
 from smileaccess.records import audit, memberlist, rows
 from smileaccess.records.chain import State
 from smileaccess.records.database import Database
@@ -92,6 +92,14 @@ class Spool:
         with self._db.writing() as state:
             return self._add(state, event)
 
+    def add_bill(self, bill: Bill) -> None:
+        """Add billed calls to those of their day and payer, in one statement; RecordsFailed for negative ones."""
+        self._db.all(
+            "INSERT INTO bills (day, payer, calls, micros) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (day, payer) DO UPDATE SET calls = calls + excluded.calls, micros = micros + excluded.micros",
+            *rows.bill_columns(bill).values(),
+        )
+
     def close_open_attempts(self, door: str, closed_at: datetime) -> list[Attempt]:
         """Close what a crash left open as denied with internal_error, all or none, and return those, oldest first."""
         with self._db.writing():
@@ -138,6 +146,11 @@ class Spool:
         """Yield door events, newest first; read in pages, as `attempts` are."""
         tests = {"at >= ?": _stamp(since)}
         return map(rows.event_of, self._newest_first("door_events", "at", tests, limit))
+
+    def bills(self, since: date) -> list[Bill]:
+        """Return the billed calls from a day (UTC) on, one bill a day and payer, in order."""
+        sql = "SELECT day, payer, calls, micros FROM bills WHERE day >= ? ORDER BY day, payer"
+        return [rows.bill_of(row) for row in self._db.all(sql, date.isoformat(since))]
 
     def newest(self) -> datetime | None:
         """Return the latest time on record, or None for an empty record."""
@@ -236,7 +249,7 @@ class Spool:
 
     def _close(self, state: State, columns: rows.Columns) -> ChainHead:
         opened = self._opened(columns)
-        head = self._db.link(state, rows.ATTEMPT_CLOSED, {**columns, "open_seq": opened})
+        head = self._db.link(state, rows.ATTEMPT_CLOSED, rows.covered({**columns, "open_seq": opened}))
         self._db.all(
             f"UPDATE attempts SET {', '.join(f'{name} = ?' for name in rows.CLOSING)}, seq = ?, hash = ? WHERE id = ?",  # noqa: S608
             *(columns[name] for name in rows.CLOSING),
