@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from smileaccess.approach import ApproachRules
 from smileaccess.door import DoorRules
 from smileaccess.examining import ExaminingRules
 from smileaccess.policy import LockOutRules, Rules
@@ -15,25 +16,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """Every rule that a reload may change, and the waits for the workers in seconds."""
+    """Every rule that a reload may change, the waits for the workers in seconds, and the price of a billed call."""
 
     door: DoorRules = field(default_factory=DoorRules)
     examining: ExaminingRules = field(default_factory=ExaminingRules)
     policy: Rules = field(default_factory=Rules)
     lock_out: LockOutRules = field(default_factory=LockOutRules)
     approach: str = "wake"
+    approaching: ApproachRules = field(default_factory=ApproachRules)
     camera_timeout_s: float = 2.0
     examine_timeout_s: float = 3.0
+    price: float = 0.001
 
     @classmethod
-    def of(cls, settings: Settings, agreeing: int) -> Conduct:
-        """Return what the settings say; `agreeing` is the recognizer's."""
+    def of(cls, settings: Settings) -> Conduct:
+        """Return what the settings say."""
         return cls(
             settings.door_rules(),
-            settings.examining_rules(agreeing),
+            settings.examining_rules(),
             settings.policy_rules(),
             settings.lock_out_rules(),
             settings.door.approach,
+            settings.approach_rules(),
             settings.camera.timeout_s,
             settings.recognition.timeout_s,
+            settings.spending.price_per_call,
         )

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from smileaccess import door as doors
+from smileaccess.approach import Rest, next_rest
 from smileaccess.canonical import journal_fields, sentence
 from smileaccess.door import Door, Phase
-from smileaccess.errors import SmileAccessError
+from smileaccess.errors import RecognizerError, SmileAccessError
 from smileaccess.events import (
     Answered,
     Broken,
@@ -102,6 +103,7 @@ class Controller:
         self._lock_out = lock_out or LockOut()
         self._locked_until = ports.clock.monotonic() + self._lock_out.remaining_s(ports.clock.now(), conduct.lock_out)
         self._newest = newest
+        self._rest = Rest()
         self._awake_until: float | None = None
         self._strike = Strike(
             ports.panel, ports.clock, lambda cause, error: self._note("strike_failed", error, {"cause": cause})
@@ -256,10 +258,12 @@ class Controller:
         elif pressed is DoorInput.QUIT:
             self._step(doors.Stopped())
         elif self._conduct.approach == "attempt":
-            self._request(Trigger.APPROACH)
+            if self._rest.heard(self._ports.clock.monotonic()):
+                self._request(Trigger.APPROACH)
         elif self._conduct.approach == "wake" and self.idle:
             self._awake_until = self._ports.clock.monotonic() + AWAKE_S
             self._ports.panel.signal(Signal.AWAKE)
+            self._ports.recognizer.prepare()
 
     def _request(self, trigger: Trigger) -> str | None:
         """Start an attempt; return its id, or None where the door is busy with another."""
@@ -333,6 +337,7 @@ class Controller:
             self._judge()
         else:
             self._jobs.look(running, first=True)
+            self._ports.recognizer.prepare()
 
     def _go_on(self, running: Running, ask: Ask | None) -> None:
         """Put a question that is due to the recognizer; judge once enough is known."""
@@ -348,6 +353,7 @@ class Controller:
             running.log.error("the decision is not on record", error=str(event.error))
             self._step(doors.NotRecorded(running.attempt.id))
         elif self._door.phase is Phase.EXAMINING:
+            running.wasted += event.error.calls if isinstance(event.error, RecognizerError) else 0
             self._fail(running, fault_of(event.error), event.error)
 
     def _fail(self, running: Running, fault: Reason, error: Exception) -> None:
@@ -415,6 +421,9 @@ class Controller:
         if self._lock_out != before:
             remaining_s = self._lock_out.remaining_s(closed_at, running.conduct.lock_out)
             self._locked_until = self._ports.clock.monotonic() + remaining_s
+        now = self._ports.clock.monotonic()
+        rules = running.conduct.approaching
+        self._rest = next_rest(self._rest, attempt.trigger, attempt.outcome, attempt.reason, now, rules)
         self._take_over_conduct()
         self._last = attempt
         member = self._members.get(attempt.member_id or "")
@@ -457,8 +466,20 @@ class Controller:
             "locked_out_s": round(max(0.0, self._locked_until - now), 1),
             "failures": self._lock_out.failures,
             "members": sum(member.status is MemberStatus.ACTIVE for member in self._members.values()),
-            "recognizer": self._ports.recognizer.name,
+            "recognizer": self._recognizer_status(now),
+            "spending": self._ports.spending(),
+            "sensor_rests_s": round(max(0.0, self._rest.until - now), 1),
             "liveness": self._conduct.policy.liveness.value,
             "started_at": self._started_at.isoformat(),
             "last": None if self._last is None else {"id": self._last.id, **journal_fields(self._last)},
+        }
+
+    def _recognizer_status(self, now: float) -> dict[str, Any]:
+        health = self._ports.recognizer.health()
+        fallen_s = None if health.since is None else round(max(0.0, now - health.since), 1)
+        return {
+            "name": self._ports.recognizer.name,
+            "active": health.active,
+            "fallback_s": fallen_s,
+            "cause": health.cause,
         }

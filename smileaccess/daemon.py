@@ -5,10 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -21,15 +21,16 @@ from smileaccess.controller import Controller
 from smileaccess.errors import PanelError, RecordsUnavailable, SettingsError
 from smileaccess.events import ConductChanged, Event, Noted, StopAsked
 from smileaccess.jobs import Ports
-from smileaccess.model import Attempt, DoorEvent, Signal, uuid7
+from smileaccess.model import Attempt, Bill, DoorEvent, LivenessMode, Signal, uuid7
 from smileaccess.policy import EmotionRule, replayed_lock_out
 from smileaccess.recorder import Recorder
-from smileaccess.upkeep import MembersWatch, Upkeep
+from smileaccess.spending import Spending
+from smileaccess.upkeep import MembersWatch, RecognizerWatch, Upkeep
 from smileaccess.workers import ThreadWorker
 
 if TYPE_CHECKING:
     from smileaccess.keys import KeyRing
-    from smileaccess.ports import Camera, Panel, Recognizer, Vision
+    from smileaccess.ports import Camera, Panel, Recognizer, Vision, Worker
     from smileaccess.records.spool import Spool
     from smileaccess.settings import Settings
 
@@ -78,7 +79,7 @@ class Daemon:
         self._last = last
         self._crashed = self._stop_asked = False
         self._upkeep: Upkeep | None = None
-        self._agreeing = 1
+        self._spending: Spending | None = None
         self._controller: Controller | None = None
 
     def run(self) -> int:
@@ -111,16 +112,20 @@ class Daemon:
         stack.callback(self._panel.close)
         stack.enter_context(_only_daemon(Path(self._settings.records.database)))
         server = self._claimed_socket(stack)
-        records = self._open_records()
+        records, cut_off = self._open_records()
         eyes = wiring.make_eyes(self._settings)
         stack.callback(eyes.close)
-        recognizer = wiring.make_recognizer(self._settings, eyes, self._keys)
-        stack.callback(recognizer.close)
         lock_out = replayed_lock_out(records.attempts(limit=REPLAYED), self._settings.lock_out_rules())
         newest, recorder = records.newest(), Recorder(records)
-        ports = self._ports(stack, eyes, recognizer, recorder)
-        self._agreeing = recognizer.agreeing
-        conduct = Conduct.of(self._settings, recognizer.agreeing)
+        writing = self._worker("writing", stack, last=recorder.close)
+        self._spending = spending = self._counted(records, recorder, writing)
+        if self._settings.recognition.cloud:
+            # Nobody knows how many calls these made: all that they might have.
+            spending.charge(cut_off * self._settings.rekognition.max_calls)
+        recognizer = wiring.make_recognizer(self._settings, eyes, self._keys, spending, self._tell)
+        stack.callback(recognizer.close)
+        ports = self._ports(stack, eyes, recognizer, recorder, writing)
+        conduct = Conduct.of(self._settings)
         controller = Controller(
             self._name, ports, conduct, lock_out=lock_out, newest=newest, on_attempt=self._on_attempt
         )
@@ -135,11 +140,13 @@ class Daemon:
             self._clock,
             recorder,
             ports.writing,
+            RecognizerWatch(recognizer, self._clock, self._tell, lambda: self._reloaded.recognition.fallback_alarm_s),
             on_ready=lambda: self._ready(controller),
             reload=self._apply_reload,
             on_crash=self._crash,
         )
         ports.eyes.submit(lambda: wiring.warm_up(eyes))
+        recognizer.prepare()
         upkeep.start()
         stack.callback(upkeep.close)
         server.start()
@@ -160,14 +167,31 @@ class Daemon:
         except PanelError as error:
             log.error("the strike may still be energized at the stop", error=str(error))
 
-    def _open_records(self) -> Spool:
+    def _open_records(self) -> tuple[Spool, int]:
+        """Open the record; return it with the number of attempts that a crash had cut off."""
         records = wiring.open_spool(self._settings, self._keys)
-        for attempt in records.close_open_attempts(self._name, self._clock.now()):
+        cut_off = records.close_open_attempts(self._name, self._clock.now())
+        for attempt in cut_off:
             log.warning("an attempt was cut off by a crash; closed as internal_error", attempt_id=attempt.id)
-        return records
+        return records, len(cut_off)
 
-    def _ports(self, stack: ExitStack, eyes: Vision, recognizer: Recognizer, recorder: Recorder) -> Ports:
-        writing = self._worker("writing", stack, last=recorder.close)
+    def _counted(self, records: Spool, recorder: Recorder, writing: Worker) -> Spending:
+        """Return what counts billed calls from where the record left off, and puts them there."""
+        month = self._clock.now().date().replace(day=1)
+
+        def keep(bill: Bill) -> None:
+            writing.submit(lambda: recorder.bill_later(bill))
+
+        return Spending(self._settings.spending_rules(), records.bills(month), self._clock, keep, self._tell)
+
+    def _tell(self, kind: str, why: str, detail: Mapping[str, Any]) -> None:
+        """Have something put on record that no attempt tells of; any thread."""
+        self._put(Noted(DoorEvent(uuid7(), self._name, self._clock.now(), kind, "smileaccess", why, detail)))
+
+    def _ports(
+        self, stack: ExitStack, eyes: Vision, recognizer: Recognizer, recorder: Recorder, writing: Worker
+    ) -> Ports:
+        spending = self._spending
         asking, looking = self._worker("asking", stack), self._worker("eyes", stack)
         return Ports(
             camera=self._camera,
@@ -179,6 +203,7 @@ class Daemon:
             eyes=looking,
             asking=asking,
             writing=writing,
+            spending=lambda: spending.summary() if spending and self._settings.recognition.cloud else None,
         )
 
     def _watch(self, stack: ExitStack, recognizer: Recognizer, controller: Controller) -> MembersWatch:
@@ -259,7 +284,9 @@ class Daemon:
         in_force, later = _until_the_next_start(self._settings, settings)
         if later:
             log.warning("a change of these takes effect at the next start", settings=later)
-        self._controller.put(ConductChanged(Conduct.of(in_force, self._agreeing)))
+        self._controller.put(ConductChanged(Conduct.of(in_force)))
+        if self._spending is not None:
+            self._spending.use(in_force.spending_rules())
         log.info("settings reloaded", changed=configuration.changed_sections(self._reloaded, settings))
         self._reloaded = settings
 
@@ -297,4 +324,25 @@ def _until_the_next_start(started: Settings, wanted: Settings) -> tuple[Settings
         later.append("rules emotions")
         rules = wanted.rules.model_copy(update={"emotions": started.rules.emotions})
         wanted = wanted.model_copy(update={"rules": rules})
+    wanted = _with_recognizers_of(started, wanted, later)
     return wanted, later
+
+
+def _with_recognizers_of(started: Settings, wanted: Settings, later: list[str]) -> Settings:
+    """Return the wanted settings with the recognizers that were made at the start, and what they were made with."""
+    if wanted.recognition.recognizers != started.recognition.recognizers:
+        later.append("recognition recognizers")
+        kept = {"recognizers": started.recognition.recognizers}
+        wanted = wanted.model_copy(update={"recognition": wanted.recognition.model_copy(update=kept)})
+    at_once = wanted.rekognition.model_dump(include={"threshold", "max_calls"})
+    cloud = started.rekognition.model_copy(update=at_once)
+    if wanted.rekognition != cloud:
+        later.append("rekognition")
+        wanted = wanted.model_copy(update={"rekognition": cloud})
+    off = {settings.liveness.mode is LivenessMode.OFF for settings in (started, wanted)}
+    if started.recognition.cloud and len(off) > 1:
+        # Which attributes the service is asked for was settled at the start.
+        later.append("liveness mode")
+        liveness = wanted.liveness.model_copy(update={"mode": started.liveness.mode})
+        wanted = wanted.model_copy(update={"liveness": liveness})
+    return wanted

@@ -6,15 +6,14 @@ It follows one face: what another track shows is never counted for it. It does n
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from smileaccess import liveness
 from smileaccess.gates import Limits, hindrance
 from smileaccess.liveness import LivenessRules, Stage
 from smileaccess.model import (
-    Box,
     Candidate,
     Evidence,
     Examination,
@@ -26,39 +25,67 @@ from smileaccess.model import (
     Sight,
 )
 
-SAME_PLACE = 0.3
-"""Least overlap of the examined box with the face that was asked about: two boxes of one face from two detectors."""
+
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """What the answers of one recognizer must reach, and how often it is asked in an attempt.
+
+    A similarity below `threshold` names nobody; `agreeing` frames must name one member. At most `searches` frames are
+    searched, and `expressions` smiling ones looked at. `billed` says how many billed calls a question takes at least.
+    """
+
+    name: str
+    threshold: float = 99.0
+    agreeing: int = 2
+    searches: int = 4
+    expressions: int = 2
+    billed: Mapping[Purpose, int] = field(default_factory=dict)
+
+
+STANDARDS: Mapping[str, Standard] = {
+    "embedded": Standard("embedded"),
+    "rekognition": Standard("rekognition", agreeing=1, searches=2, billed={Purpose.IDENTITY: 2, Purpose.EXPRESSION: 1}),
+}
+"""Every recognizer's standard but for its threshold: the embedded one errs the more often in a single frame, and each
+of Rekognition's costs money."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExaminingRules:
     """How an attempt goes about its evidence.
 
-    `agreeing` frames must name one member; at most `searches` frames are searched. A frame of a smiling face is
+    `standards` has an entry for each recognizer that may answer, the first choice first. A frame of a smiling face is
     searched only when `grace_s` has gone by without a neutral one. A hindrance that lasts `patience_s` ends the
-    attempt. `same_face` is the least similarity (0..100) of the smiling face with the member named before: 79.2 is
-    cosine 0.40, missed by 5 in 1,000 pairs of one person (docs/recognition.md). A candidate wins only by `margin`.
+    attempt. `same_face` is the least similarity (0..100) of the smiling face with the member named before, where the
+    recognizer tells one: 79.2 is cosine 0.40, missed by 5 in 1,000 pairs of one person (docs/recognition.md). A
+    candidate wins only by `margin`. All questions together may take `max_calls` billed calls.
     """
 
     limits: Limits = field(default_factory=Limits)
     liveness: LivenessRules = field(default_factory=LivenessRules)
-    threshold: float = 99.0
+    standards: tuple[Standard, ...] = (Standard("embedded"),)
     margin: float = 0.1
     same_face: float = 79.2
-    agreeing: int = 2
-    searches: int = 4
-    expressions: int = 2
+    max_calls: int = 6
     grace_s: float = 1.0
     patience_s: float = 3.0
+
+    def standard(self, name: str) -> Standard:
+        """Return the standard of the recognizer of this name; LookupError for one that is not to be asked."""
+        known = {each.name: each for each in self.standards}
+        if name not in known:
+            raise LookupError(f"recognizer {name}: has answered and was not to be asked")
+        return known[name]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ask:
-    """A question for the recognizer."""
+    """A question for the recognizer, and how many billed calls it may take at the most."""
 
     frame: Frame
     face: Face
     purpose: Purpose
+    calls: int = 0
 
 
 class Examining:
@@ -76,7 +103,6 @@ class Examining:
         self._clear_since: float | None = None
         self._views: deque[tuple[float, Reason | None]] = deque()
         self._asked: Ask | None = None
-        self._asked_counts: Counter[Purpose] = Counter()
         self._smiling: Ask | None = None
         self._now = opened_at
 
@@ -100,7 +126,7 @@ class Examining:
         """Take in the recognizer's answer to the last question; return the next question where one is due."""
         self._now = now
         asked, self._asked = self._asked, None
-        if asked is None or not _same_place(examination.box, asked.face.box):
+        if asked is None or not examination.box.same_place(asked.face.box):
             self._track_lost = self._track_lost or asked is not None
             return None
         self.examinations.append(examination)
@@ -129,12 +155,8 @@ class Examining:
 
     @property
     def identified(self) -> Candidate | None:
-        """The member whom enough frames agree on, with the best similarity."""
-        votes = self._votes()
-        if len(votes) != 1 or self._near_tie():
-            return None
-        member_id, similarities = next(iter(votes.items()))
-        return Candidate(member_id, max(similarities)) if len(similarities) >= self.rules.agreeing else None
+        """The member whom enough frames of one recognizer agree on, with the best similarity."""
+        return self._identity()[0]
 
     @property
     def complete(self) -> bool:
@@ -145,21 +167,25 @@ class Examining:
             return False
         if self._swapped():
             return True
-        if self._unrecognized() or self.challenge.stage is Stage.FAILED:
+        if self._exhausted() or self.challenge.stage is Stage.FAILED:
             return True
         return self.identified is not None and self._live()
 
     def evidence(self, fault: Reason | None = None) -> Evidence:
         """Return what is known now, for policy to judge."""
         counts = self._expression() or next(iter(reversed(self.examinations)), None)
-        names_nobody = not self._votes() and any(e.candidates is not None for e in self.examinations)
+        identified, recognizer = self._identity()
+        unanswered = self._unanswered()
+        told = None if unanswered is Reason.AMBIGUOUS_MATCH else unanswered
         return Evidence(
             fault=fault,
-            hindrance=None if self._withdrawn() else self._lasting_hindrance(),
+            hindrance=None if self._withdrawn() else self._lasting_hindrance() or told,
             track_lost=self._track_lost or self._swapped() or self._withdrawn(),
-            unrecognized=self._unrecognized() or names_nobody,
-            ambiguous=self._ambiguous(),
-            identified=self.identified,
+            unrecognized=bool(self._searched()) and (self._exhausted() or not self._named()),
+            ambiguous=self._ambiguous() or unanswered is Reason.AMBIGUOUS_MATCH,
+            identified=identified,
+            recognizer=recognizer,
+            fallback=any(e.recognizer != self.rules.standards[0].name for e in self.examinations),
             liveness=liveness.verdict(self.challenge),
             live=self._live(),
             smile=counts.smile if counts else None,
@@ -169,11 +195,11 @@ class Examining:
     def summary(self) -> dict[str, Any]:
         """Return what goes on record besides the decision: the fields of `model.Attempt`, in plain values."""
         best = max((c.similarity for e in self.examinations for c in (e.candidates or ())[:1]), default=None)
-        last = self.examinations[-1] if self.examinations else None
+        decided = self._decided()
         return {
             "similarity": None if best is None else round(best, 3),
-            "recognizer": None if last is None else last.recognizer,
-            "model": None if last is None else last.model,
+            "recognizer": None if decided is None else decided.recognizer,
+            "model": None if decided is None else decided.model,
             "calls": sum(e.calls for e in self.examinations),
             "stages_ms": dict(self.stages),
             "detail": {
@@ -215,30 +241,71 @@ class Examining:
             ask = clear
         if ask is not None:
             self._smiling = None if ask is self._smiling else self._smiling
-            self._asked = ask
-            self._asked_counts[ask.purpose] += 1
+            self._asked = ask = replace(ask, calls=self._allowance(ask.purpose))
         return ask
 
     def _wants_expression(self) -> bool:
         off = self.rules.liveness.mode is LivenessMode.OFF
-        asked = self._asked_counts[Purpose.EXPRESSION]
         # Whose smile it is can be told only once the member is known; until then the question may cost for nothing.
-        return not off and self.identified is not None and not self._live() and asked < self.rules.expressions
+        return not off and self.identified is not None and not self._live() and self._may_ask(Purpose.EXPRESSION)
 
     def _wants_identity(self, face: Face) -> bool:
-        if self.identified is not None or self._asked_counts[Purpose.IDENTITY] >= self.rules.searches:
+        if self.identified is not None or not self._may_ask(Purpose.IDENTITY):
             return False
         neutral = face.smile is not None and face.smile < self.rules.liveness.neutral_below
         waited = self._clear_since is not None and self._now - self._clear_since >= self.rules.grace_s
         return neutral or waited or self.challenge.stage is Stage.PASSED
 
-    def _votes(self) -> dict[str, list[float]]:
-        votes: dict[str, list[float]] = {}
+    def _standard(self) -> Standard:
+        """Return the standard of the recognizer that is likely to answer next: the one that answered last."""
+        name = self.examinations[-1].recognizer if self.examinations else self.rules.standards[0].name
+        return self.rules.standard(name)
+
+    def _may_ask(self, purpose: Purpose) -> bool:
+        """Say whether another question of this kind is allowed for, by number and by its billed calls."""
+        standard = self._standard()
+        asked = sum((e.purpose, e.recognizer) == (purpose, standard.name) for e in self.examinations)
+        most = standard.searches if purpose is Purpose.IDENTITY else standard.expressions
+        return asked < most and self._allowance(purpose) >= standard.billed.get(purpose, 0)
+
+    def _allowance(self, purpose: Purpose) -> int:
+        """Return how many billed calls a question may take; after a search, the smile must still be affordable."""
+        left = self.rules.max_calls - sum(e.calls for e in self.examinations)
+        if purpose is Purpose.IDENTITY and self.rules.liveness.mode is not LivenessMode.OFF:
+            left -= self._standard().billed.get(Purpose.EXPRESSION, 0)
+        return max(0, left)
+
+    def _identity(self) -> tuple[Candidate | None, str | None]:
+        """Return the member who is identified, and the recognizer that named them."""
+        if len(self._named()) == 1 and not self._near_tie():
+            for recognizer, votes in self._votes().items():
+                member_id, similarities = next(iter(votes.items()))
+                if len(similarities) >= self.rules.standard(recognizer).agreeing:
+                    return Candidate(member_id, max(similarities)), recognizer
+        return None, None
+
+    def _named(self) -> set[str]:
+        """Return every member that any searched frame named, by any recognizer."""
+        return {member_id for votes in self._votes().values() for member_id in votes}
+
+    def _votes(self) -> dict[str, dict[str, list[float]]]:
+        """Return, by recognizer and member, the similarities of the frames that named that member."""
+        votes: dict[str, dict[str, list[float]]] = {}
         for examination in self._searched():
             best = examination.candidates[0] if examination.candidates else None
-            if best is not None and best.similarity >= self.rules.threshold:
-                votes.setdefault(best.member_id, []).append(best.similarity)
+            if best is not None and best.similarity >= self._threshold(examination):
+                own = votes.setdefault(examination.recognizer, {})
+                own.setdefault(best.member_id, []).append(best.similarity)
         return votes
+
+    def _threshold(self, examination: Examination) -> float:
+        return self.rules.standard(examination.recognizer).threshold
+
+    def _decided(self) -> Examination | None:
+        """Return the newest examination of the recognizer that identified the member, else the newest of all."""
+        recognizer = self._identity()[1]
+        own = [e for e in self._searched() if e.recognizer == recognizer] or self.examinations
+        return own[-1] if own else None
 
     def _searched(self) -> list[Examination]:
         return [e for e in self.examinations if e.purpose is Purpose.IDENTITY and e.candidates is not None]
@@ -247,22 +314,32 @@ class Examining:
         return any(
             e.candidates is not None
             and len(e.candidates) > 1
-            and e.candidates[1].similarity >= self.rules.threshold
+            and e.candidates[1].similarity >= self._threshold(e)
             and e.candidates[0].similarity - e.candidates[1].similarity < self.rules.margin
             for e in self._searched()
         )
 
     def _ambiguous(self) -> bool:
-        return len(self._votes()) > 1 or self._near_tie()
+        return len(self._named()) > 1 or self._near_tie()
 
-    def _unrecognized(self) -> bool:
-        return self.identified is None and len(self._searched()) >= self.rules.searches
+    def _exhausted(self) -> bool:
+        """Say whether nobody is identified and no further frame may be searched."""
+        return bool(self.examinations) and self.identified is None and not self._may_ask(Purpose.IDENTITY)
+
+    def _unanswered(self) -> Reason | None:
+        """Return why the last answer was none, where what was asked is still not known."""
+        last = self.examinations[-1] if self.examinations else None
+        if last is None:
+            return None
+        known = self.identified is not None if last.purpose is Purpose.IDENTITY else self._live()
+        return None if known else last.hindrance
 
     def _expression(self) -> Examination | None:
         """Return the newest answer about the smiling face that is the identified member's own."""
         known = self.identified
         for examination in reversed(self.examinations):
-            if examination.purpose is Purpose.EXPRESSION and known is not None and self._of(examination, known):
+            smiling = examination.purpose is Purpose.EXPRESSION and examination.hindrance is None
+            if smiling and known is not None and self._of(examination, known):
                 return examination
         return None
 
@@ -275,9 +352,9 @@ class Examining:
 
     def _swapped(self) -> bool:
         """Say whether the face that smiled was asked about often enough and is not the identified member's."""
-        asked = self._asked_counts[Purpose.EXPRESSION] - (self._asked is not None)
+        asked = any(e.purpose is Purpose.EXPRESSION for e in self.examinations)
         known = self.identified is not None
-        return known and asked >= self.rules.expressions and self._expression() is None
+        return known and asked and self._expression() is None and not self._may_ask(Purpose.EXPRESSION)
 
     def _live(self) -> bool:
         if self.rules.liveness.mode is LivenessMode.OFF:
@@ -310,13 +387,11 @@ def _plain(examination: Examination) -> dict[str, Any]:
     candidates = examination.candidates or ()
     return {
         "purpose": examination.purpose.value,
+        "recognizer": examination.recognizer,
+        "hindrance": examination.hindrance and examination.hindrance.value,
         "frame": examination.sequence,
         "candidates": [{"member": c.member_id, "similarity": round(c.similarity, 3)} for c in candidates],
         "smile": None if examination.smile is None else round(examination.smile, 1),
         "emotions": {emotion.value: round(value, 1) for emotion, value in examination.emotions.items()},
         "ms": round(examination.duration_ms, 1),
     }
-
-
-def _same_place(one: Box, other: Box) -> bool:
-    return one.overlap(other) >= SAME_PLACE

@@ -6,11 +6,11 @@ Nothing here waits, decides, or touches the door's state; what a job needs is ta
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from smileaccess.errors import RecordsError
 from smileaccess.events import Answered, Broken, Closed, Event, Opened, Seen, UnlockAsked, Unlocked
-from smileaccess.model import Reason
+from smileaccess.model import Question, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What the controller drives; `eyes`, `asking` and `writing` are its workers, one thread each."""
+    """What the controller drives; `eyes`, `asking` and `writing` are its workers, one thread each.
+
+    `spending` says, on any thread, what billed calls have cost, in plain values; None where none are made.
+    """
 
     camera: Camera
     vision: Vision
@@ -35,6 +38,7 @@ class Ports:
     eyes: Worker
     asking: Worker
     writing: Worker
+    spending: Callable[[], dict[str, Any] | None] = lambda: None
 
 
 class Jobs:
@@ -73,10 +77,11 @@ class Jobs:
         recognizer, attempt_id = self._ports.recognizer, running.attempt.id
         now = self._ports.clock.monotonic()
         timeout_s = max(0.0, min(running.conduct.examine_timeout_s, running.deadline - now))
+        question = Question(ask.frame, ask.face, ask.purpose, attempt_id, timeout_s, ask.calls)
         running.expect(Reason.RECOGNIZER_UNAVAILABLE, now + timeout_s)
 
         def job() -> Event:
-            return Answered(attempt_id, recognizer.examine(ask.frame, ask.face, ask.purpose, timeout_s))
+            return Answered(attempt_id, recognizer.examine(question))
 
         self._work(self._ports.asking, running, job)
 

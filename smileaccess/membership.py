@@ -1,8 +1,8 @@
 """Signs and checks members, seals and opens their templates; it never trusts a stored member that does not verify.
 
-The canonical document of a member, with the digest of each sealed template, is what the enroller signs (Ed25519,
-RFC 8032). A template is encrypted with AES-256-GCM (NIST SP 800-38D) under a random nonce and bound to its member, its
-id and its model. Everything here may run on any thread.
+The canonical document of a member, with the digest of each sealed template and the FaceIds in a collection, is what
+the enroller signs (Ed25519, RFC 8032). A template is encrypted with AES-256-GCM (NIST SP 800-38D) under a random nonce
+and bound to its member, its id and its model. Everything here may run on any thread.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from smileaccess.encoding import canonical, moment, stamp
 from smileaccess.errors import EnrollmentRefused, KeysError, SignatureInvalid
-from smileaccess.model import Consent, Member, MemberStatus, SignedMember, Template
+from smileaccess.model import Consent, IndexedFace, Member, MemberStatus, SignedMember, Template
 
 if TYPE_CHECKING:
     from smileaccess.model import Vector
@@ -36,7 +36,7 @@ _SEALED = b"\x01"
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _WHO = {"id", "version", "name", "status", "created_at", "consent"}
-_FIELDS = _WHO | {"format", "valid_from", "valid_until", "templates"}
+_FIELDS = _WHO | {"format", "valid_from", "valid_until", "templates", "faces"}
 _LIKE_AN_ID = re.compile(r"m_[0-9a-f]*", re.IGNORECASE)
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -104,6 +104,7 @@ def forgotten(member: Member) -> Member:
         valid_from=None,
         valid_until=None,
         templates=(),
+        faces=(),
     )
 
 
@@ -122,6 +123,7 @@ def document(member: Member) -> bytes:
             "valid_from": member.valid_from and stamp(member.valid_from),
             "valid_until": member.valid_until and stamp(member.valid_until),
             "templates": [_entry(template) for template in member.templates],
+            "faces": [_face_entry(face) for face in member.faces],
         }
     )
 
@@ -130,7 +132,7 @@ def sign(member: Member, private: bytes) -> SignedMember:
     """Sign a member with the enroller's private key (raw, 32 bytes).
 
     EnrollmentRefused for a member that could not be kept so: a name that `clean_name` would change, a version below
-    1, a template id used twice, a tombstone that still says something.
+    1, a template id or FaceId used twice, a tombstone that still says something.
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - heavy
 
@@ -228,12 +230,15 @@ def _not_older(member: Member, floors: Mapping[str, int]) -> Member:
 
 def _check_signable(member: Member) -> None:
     ids = [template.id for template in member.templates]
+    face_ids = [face.id for face in member.faces]
     if member.version < 1:
         raise EnrollmentRefused(f"member {member.id}: version {member.version}: versions count from 1")
     if len(set(ids)) != len(ids):
         raise EnrollmentRefused(f"member {member.id}: a template id is used twice: {', '.join(ids)}")
+    if len(set(face_ids)) != len(face_ids):
+        raise EnrollmentRefused(f"member {member.id}: a FaceId is used twice: {', '.join(face_ids)}")
     if member.status is MemberStatus.FORGOTTEN:
-        if member.name or member.consent or ids or member.limited:
+        if member.name or member.consent or ids or face_ids or member.limited:
             raise EnrollmentRefused(f"member {member.id}: a forgotten member keeps nothing: use `forgotten`")
     elif _tidy(member.name) != member.name:  # one that looks like an id may have been kept by an earlier version
         raise EnrollmentRefused(f"member {member.id}: name {member.name!r}: pass it through `clean_name` first")
@@ -245,6 +250,15 @@ def _entry(template: Template) -> dict[str, str]:
         "model": template.model,
         "sha256": hashlib.sha256(template.sealed).hexdigest(),
         "added_at": stamp(template.added_at),
+    }
+
+
+def _face_entry(face: IndexedFace) -> dict[str, str]:
+    return {
+        "id": face.id,
+        "collection": face.collection,
+        "model": face.model,
+        "added_at": stamp(face.added_at),
     }
 
 
@@ -264,6 +278,7 @@ def _member(signed: SignedMember) -> Member:
             valid_from=_limit(told["valid_from"]),
             valid_until=_limit(told["valid_until"]),
             templates=_templates(signed, told["templates"]),
+            faces=tuple(_indexed_face(entry) for entry in told["faces"]),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _invalid(signed.id, f"the signed document cannot be read ({error})") from error
@@ -291,6 +306,10 @@ def _template(signed: SignedMember, entry: dict[str, Any]) -> Template:
     if hashlib.sha256(sealed).hexdigest() != entry["sha256"]:
         raise _invalid(signed.id, f"template {entry['id']} was altered")
     return Template(entry["id"], entry["model"], sealed, moment(entry["added_at"]))
+
+
+def _indexed_face(entry: Mapping[str, Any]) -> IndexedFace:
+    return IndexedFace(entry["id"], entry["collection"], entry["model"], moment(entry["added_at"]))
 
 
 def _invalid(member_id: str, cause: str) -> SignatureInvalid:

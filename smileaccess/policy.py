@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -31,11 +32,16 @@ class EmotionRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The owner's rules; similarities and smiles are 0..100."""
+    """The owner's rules; similarities and smiles are 0..100.
+
+    `thresholds` are by recognizer: what another one names opens nothing. `fallback_opens` says whether an attempt in
+    which the first choice of recognizer could not answer may be granted.
+    """
 
     liveness: LivenessMode = LivenessMode.NEUTRAL_THEN_SMILE
     smile_at: float = 50.0
-    threshold: float = 99.0
+    thresholds: Mapping[str, float] = field(default_factory=lambda: {"embedded": 99.0})
+    fallback_opens: bool = True
     emotions: EmotionRule = EmotionRule.RECORD
     required_emotions: frozenset[Emotion] = frozenset({Emotion.HAPPY})
 
@@ -129,6 +135,8 @@ def _reasons(
 ) -> Iterator[Reason]:
     if evidence.fault is not None:
         yield evidence.fault
+    if evidence.fallback and not rules.fallback_opens:
+        yield Reason.RECOGNIZER_UNAVAILABLE
     if evidence.locked_out:
         yield Reason.LOCKED_OUT
     if evidence.hindrance is not None:
@@ -150,7 +158,7 @@ def _identity_reasons(evidence: Evidence, member: Member | None, rules: Rules) -
         yield Reason.TIMEOUT
         return
     # Asked this way round, a similarity or a smile that is no number denies.
-    below = not evidence.identified.similarity >= rules.threshold
+    below = not evidence.identified.similarity >= rules.thresholds.get(evidence.recognizer or "", math.inf)
     other = member is None or member.id != evidence.identified.member_id
     if below or other or (member is not None and member.status is MemberStatus.FORGOTTEN):
         yield Reason.NOT_RECOGNIZED

@@ -16,13 +16,15 @@ from smileaccess.gates import hindrance
 from smileaccess.jobs import Ports
 from smileaccess.model import (
     Attempt,
+    Bill,
     ChainHead,
     DoorEvent,
     Examination,
     Face,
     Frame,
+    Health,
     Member,
-    Purpose,
+    Question,
     Reason,
     Sight,
     Trigger,
@@ -77,7 +79,7 @@ def rehearse(
     panel, inline, ended = SilentPanel(clock), InlineWorker(), list[Attempt]()
     recorder = Recorder(_NoRecords())
     ports = Ports(camera, eyes, asked, panel, recorder, clock, inline, inline, inline)
-    conduct = Conduct.of(settings, recognizer.agreeing)
+    conduct = Conduct.of(settings)
     controller = Controller(settings.door.name, ports, conduct, on_attempt=lambda attempt, _who: ended.append(attempt))
     camera.start()
     panel.start(controller.put_input)
@@ -141,13 +143,18 @@ class _WatchedRecognizer:
     def __init__(self, recognizer: Recognizer) -> None:
         self._recognizer = recognizer
         self.name = recognizer.name
-        self.agreeing = recognizer.agreeing
         self.answers: dict[int, Examination] = {}
 
-    def examine(self, frame: Frame, face: Face, purpose: Purpose, timeout_s: float) -> Examination:
-        answer = self._recognizer.examine(frame, face, purpose, timeout_s)
-        self.answers[frame.sequence] = answer
+    def prepare(self) -> None:
+        self._recognizer.prepare()
+
+    def examine(self, question: Question) -> Examination:
+        answer = self._recognizer.examine(question)
+        self.answers[question.frame.sequence] = answer
         return answer
+
+    def health(self) -> Health:
+        return self._recognizer.health()
 
     def use(self, members: Sequence[Member]) -> None:
         self._recognizer.use(members)
@@ -167,6 +174,9 @@ class _NoRecords:
 
     def add_event(self, event: DoorEvent) -> ChainHead:  # noqa: ARG002
         return ChainHead(0, "")
+
+    def add_bill(self, bill: Bill) -> None:
+        """Keep nothing."""
 
     def close(self) -> None:
         """Keep nothing open."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from smileaccess.errors import CameraError, RecognizerError, RecordsError
+from smileaccess.errors import CameraError, RecognizerError, RecordsError, SpendingCapReached
 from smileaccess.model import Attempt, Decision, Evidence, Reason
 from smileaccess.policy import EmotionRule, prevailing
 
@@ -23,6 +23,7 @@ LATE_S = 0.5
 for a busy machine."""
 
 _FAULTS: tuple[tuple[type[Exception], Reason], ...] = (
+    (SpendingCapReached, Reason.SPENDING_CAP),
     (CameraError, Reason.CAMERA_UNAVAILABLE),
     (RecognizerError, Reason.RECOGNIZER_UNAVAILABLE),
     (RecordsError, Reason.RECORDS_UNAVAILABLE),
@@ -38,8 +39,9 @@ def fault_of(error: Exception) -> Reason:
 class Running:
     """One attempt from its beginning to its end; times are monotonic seconds.
 
-    `seen` is the last frame's sequence; `lapsed` the row that it became for not being on record in time; `due` says
-    by when a worker must have answered, a fault each.
+    `seen` is the last frame's sequence; `wasted` counts billed calls of a question that was not answered; `lapsed` is
+    the row that it became for not being on record in time; `due` says by when a worker must have answered, a fault
+    each.
     """
 
     attempt: Attempt
@@ -53,6 +55,7 @@ class Running:
     evidence: Evidence | None = None
     lapsed: Attempt | None = None
     due: dict[Reason, float] = field(default_factory=dict)
+    wasted: int = 0
     summary: dict[str, Any] = field(default_factory=dict)
 
     def expect(self, fault: Reason, by: float) -> None:
@@ -78,6 +81,7 @@ class Running:
     def completed(self, decision: Decision, closed_at: datetime) -> Attempt:
         """Return the row as it stands at the end, from what was weighed last."""
         evidence = self.evidence or Evidence()
+        summary = {**self.summary, "calls": self.summary.get("calls", 0) + self.wasted}
         return replace(
             self.attempt,
             closed_at=closed_at,
@@ -87,5 +91,6 @@ class Running:
             smile=None if evidence.smile is None else round(evidence.smile, 1),
             emotion=None if self.conduct.policy.emotions is EmotionRule.OFF else evidence.emotion,
             liveness=self.conduct.policy.liveness.value,
-            **self.summary,
+            cost=round(summary["calls"] * self.conduct.price, 6) if summary["calls"] else None,
+            **summary,
         )

@@ -10,23 +10,29 @@ import difflib
 import json
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from smileaccess.approach import ApproachRules
 from smileaccess.door import DoorRules
 from smileaccess.errors import SettingsError
-from smileaccess.examining import ExaminingRules
+from smileaccess.examining import STANDARDS, ExaminingRules
 from smileaccess.gates import EnrollmentLimits, Limits
 from smileaccess.liveness import LivenessRules
 from smileaccess.model import Emotion, LivenessMode
 from smileaccess.policy import EmotionRule, LockOutRules, Rules
+from smileaccess.spending import MILLION, SpendingRules
 
 DEFAULT_PATH = Path("/etc/smileaccess/smileaccess.toml")
 SHIPPED = Path(__file__).parent / "_config" / "smileaccess.toml"
 """The commented file as it came with the package."""
+
+FALLBACK_S = 0.5
+"""Seconds of each examination that are kept for the fallback, many times what one embedding takes."""
 
 LARGEST_FILE = 1 << 20
 """Bytes: a settings file is a few kilobytes; what is larger than a megabyte is some other file."""
@@ -44,10 +50,32 @@ def _rising(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
-def _one(names: tuple[str, ...]) -> tuple[str, ...]:
-    if len(names) != 1:
-        raise ValueError("must name one recognizer")
+RECOGNIZERS = (("embedded",), ("rekognition",), ("rekognition", "embedded"))
+"""What `[recognition] recognizers` may be, the first choice first."""
+
+
+def _known_order(names: tuple[str, ...]) -> tuple[str, ...]:
+    if names not in RECOGNIZERS:
+        raise ValueError(f"must be one of {', '.join(json.dumps(each) for each in RECOGNIZERS)}")
     return names
+
+
+def _region(name: str) -> str:
+    if name and not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-[0-9]+", name):
+        raise ValueError('must be the name of a region, such as "eu-central-1"')
+    return name
+
+
+def _address(url: str) -> str:
+    if url and not re.fullmatch(r"https?://[^\s/?#]+/?", url):
+        raise ValueError('must be an address, such as "https://host:8443", without a path')
+    return url
+
+
+def _collection_id(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,255}", name):
+        raise ValueError("must be 1 to 255 letters, digits, _ . or -")
+    return name
 
 
 def _some(items: tuple[Emotion, ...]) -> tuple[Emotion, ...]:
@@ -70,6 +98,9 @@ class DoorSettings(_Section):
     attempt_s: float = Field(10.0, ge=3, le=60)
     cool_down_s: float = Field(1.0, ge=0, le=60)
     approach: Literal["wake", "attempt", "ignore"] = "wake"
+    approach_rest_s: float = Field(5.0, ge=0, le=3600)
+    approach_rest_limit_s: float = Field(300.0, ge=0, le=86400)
+    place: Literal["inner", "outer"] = "inner"
 
 
 class CameraSettings(_Section):
@@ -128,10 +159,51 @@ class LivenessSettings(_Section):
 class RecognitionSettings(_Section):
     """The `[recognition]` section."""
 
-    recognizers: Annotated[tuple[Literal["embedded"], ...], Field(strict=False), AfterValidator(_one)] = ("embedded",)
+    recognizers: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_known_order)] = ("embedded",)
     threshold: float = Field(99.0, ge=90, le=100)
     margin: float = Field(0.1, ge=0, le=10)
     timeout_s: float = Field(3.0, ge=0.2, le=10)
+    fallback_opens: bool = True
+    fallback_alarm_s: float = Field(60.0, ge=1, le=86400)
+
+    @property
+    def cloud(self) -> bool:
+        """Whether Amazon Rekognition is asked at all."""
+        return "rekognition" in self.recognizers
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether another recognizer stands behind the first one."""
+        return len(self.recognizers) > 1
+
+
+class RekognitionSettings(_Section):
+    """The `[rekognition]` section."""
+
+    region: Annotated[str, AfterValidator(_region)] = ""
+    collection: Annotated[str, AfterValidator(_collection_id)] = "smileaccess"
+    endpoint: Annotated[str, AfterValidator(_address)] = ""
+    ca_bundle: str = ""
+    credentials: str = ""
+    profile: str = ""
+    enroller_profile: str = ""
+    threshold: float = Field(99.0, ge=90, le=100)
+    timeout_s: float = Field(2.0, ge=0.2, le=10)
+    max_calls: int = Field(6, ge=3, le=12)
+    face_px: int = Field(120, ge=60, le=1000)
+    jpeg_quality: int = Field(90, ge=50, le=100)
+
+
+class SpendingSettings(_Section):
+    """The `[spending]` section."""
+
+    price_per_call: float = Field(0.001, ge=0, le=1)
+    calls_per_day: int = Field(3000, ge=0, le=100_000)
+    calls_per_month: int = Field(30_000, ge=0, le=900_000)
+    money_per_day: float = Field(3.0, ge=0, le=100_000)
+    money_per_month: float = Field(30.0, ge=0, le=100_000)
+    warn_at: float = Field(0.8, ge=0.01, le=1)
+    attempts_per_minute: int = Field(10, ge=0, le=600)
 
 
 class RulesSettings(_Section):
@@ -200,6 +272,8 @@ class Settings(_Section):
     quality: QualitySettings = QualitySettings()
     liveness: LivenessSettings = LivenessSettings()
     recognition: RecognitionSettings = RecognitionSettings()
+    rekognition: RekognitionSettings = RekognitionSettings()
+    spending: SpendingSettings = SpendingSettings()
     rules: RulesSettings = RulesSettings()
     lockout: LockOutSettings = LockOutSettings()
     enrollment: EnrollmentSettings = EnrollmentSettings()
@@ -218,6 +292,21 @@ class Settings(_Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _cloud_is_told_where(self) -> Settings:
+        if self.recognition.cloud and not self.rekognition.region:
+            raise ValueError(
+                '[rekognition] region = "": must name the region of the collection, such as "eu-central-1", '
+                "since [recognition] recognizers has rekognition"
+            )
+        most = self.recognition.timeout_s - FALLBACK_S
+        if self.recognition.falls_back and self.rekognition.timeout_s > most:
+            raise ValueError(
+                f"[rekognition] timeout_s = {self.rekognition.timeout_s:g}: must be at most {most:g}, so that of "
+                f"[recognition] timeout_s = {self.recognition.timeout_s:g} enough is left for the fallback"
+            )
+        return self
+
     def door_rules(self) -> DoorRules:
         """Return the pure door's part."""
         return DoorRules(**self.door.model_dump(include={"unlock_s", "attempt_s", "cool_down_s"}))
@@ -230,14 +319,20 @@ class Settings(_Section):
         """Return how well a face must be seen to be enrolled."""
         return EnrollmentLimits(**self.enrollment.model_dump(exclude={"consent_text"}))
 
-    def examining_rules(self, agreeing: int) -> ExaminingRules:
-        """Return how an attempt goes about its evidence; `agreeing` is the recognizer's."""
+    def thresholds(self) -> dict[str, float]:
+        """Return the threshold of each recognizer that may be asked; a mark of one says nothing about the other."""
+        marks = {"embedded": self.recognition.threshold, "rekognition": self.rekognition.threshold}
+        return {name: marks[name] for name in self.recognition.recognizers}
+
+    def examining_rules(self) -> ExaminingRules:
+        """Return how an attempt goes about its evidence."""
+        thresholds = self.thresholds()
         return ExaminingRules(
             limits=self.limits(),
             liveness=LivenessRules(**self.liveness.model_dump()),
-            threshold=self.recognition.threshold,
+            standards=tuple(replace(STANDARDS[name], threshold=value) for name, value in thresholds.items()),
             margin=self.recognition.margin,
-            agreeing=agreeing,
+            max_calls=self.rekognition.max_calls,
             grace_s=min(1.0, self.liveness.patience_s / 2),
             patience_s=self.liveness.patience_s,
         )
@@ -247,9 +342,28 @@ class Settings(_Section):
         return Rules(
             liveness=self.liveness.mode,
             smile_at=self.liveness.smile_at,
-            threshold=self.recognition.threshold,
+            thresholds=self.thresholds(),
+            fallback_opens=self.recognition.fallback_opens,
             emotions=self.rules.emotions,
             required_emotions=frozenset(self.rules.required_emotions),
+        )
+
+    def approach_rules(self) -> ApproachRules:
+        """Return how long an approach sensor that fires without a face rests."""
+        return ApproachRules(self.door.approach_rest_s, self.door.approach_rest_limit_s)
+
+    def spending_rules(self) -> SpendingRules:
+        """Return what may be spent on billed calls, in millionths of the account's currency."""
+        spending = self.spending
+        return SpendingRules(
+            price_micros=round(spending.price_per_call * MILLION),
+            calls_per_day=spending.calls_per_day,
+            calls_per_month=spending.calls_per_month,
+            micros_per_day=round(spending.money_per_day * MILLION),
+            micros_per_month=round(spending.money_per_month * MILLION),
+            warn_at=spending.warn_at,
+            attempts_per_minute=spending.attempts_per_minute,
+            attempt_calls=self.rekognition.max_calls,
         )
 
     def lock_out_rules(self) -> LockOutRules:

@@ -7,9 +7,9 @@ events.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -85,6 +85,45 @@ class MembersWatch:
         self._put(Noted(event))
 
 
+class RecognizerWatch:
+    """Tells when the fallback has taken over, when that lasts, and when it is over; one thread."""
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        clock: Clock,
+        tell: Callable[[str, str, Mapping[str, Any]], None],
+        alarm_after_s: Callable[[], float],
+    ) -> None:
+        """Take whom to watch, what puts on record (kind, why, detail), and how long is too long, in seconds."""
+        self._recognizer = recognizer
+        self._clock = clock
+        self._tell = tell
+        self._alarm_after_s = alarm_after_s
+        self._since: float | None = None
+        self._alarmed = False
+
+    def look(self) -> None:
+        """See who would answer now."""
+        health = self._recognizer.health()
+        detail = {"recognizer": self._recognizer.name, "active": health.active}
+        if health.since is None:
+            if self._since is not None:
+                log.warning("the first recognizer answers again", **detail)
+                self._tell("recognizer_back", "the first recognizer answers again", detail)
+            self._since, self._alarmed = None, False
+            return
+        if self._since is None:
+            log.warning("the fallback decides from now on", cause=health.cause, **detail)
+            self._tell("recognizer_moved", health.cause, detail)
+            self._since = health.since
+        lasts_s = self._clock.monotonic() - health.since
+        if lasts_s >= self._alarm_after_s() and not self._alarmed:
+            self._alarmed = True
+            log.error("the first recognizer has been gone for long", cause=health.cause, for_s=round(lasts_s), **detail)
+            self._tell("recognizer_alarm", health.cause, {**detail, "for_s": round(lasts_s)})
+
+
 class Upkeep:
     """The thread; made, started and closed by the daemon."""
 
@@ -95,6 +134,7 @@ class Upkeep:
         clock: Clock,
         recorder: Recorder,
         writing: Worker,
+        recognizer: RecognizerWatch,
         *,
         on_ready: Callable[[], None],
         reload: Callable[[], None],
@@ -111,6 +151,7 @@ class Upkeep:
         self._clock = clock
         self._recorder = recorder
         self._writing = writing
+        self._recognizer = recognizer
         self._on_ready = on_ready
         self._reload = reload
         self._on_crash = on_crash
@@ -163,6 +204,7 @@ class Upkeep:
             if not self._list_failed:
                 log.error("the members' list cannot be used; the one in use stays", error=str(error))
             self._list_failed = True
+        self._recognizer.look()
         if self._recorder.waiting:
             self._writing.submit(self._recorder.try_again)
         if self._retry_at is not None and self._clock.monotonic() >= self._retry_at:

@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from smileaccess.durable import write_new
-from smileaccess.errors import RecordsFailed
+from smileaccess.errors import CollectionUnavailable, RecognizerUnavailable, RecordsFailed, SettingsError
 from smileaccess.keys import DOOR_KEYS, KeyKind, KeyRing
 
 if TYPE_CHECKING:
     from smileaccess.enrollment import Desk
-    from smileaccess.model import Member, Template, Vector
-    from smileaccess.ports import Camera, Clock, Recognizer, Vision
+    from smileaccess.model import Member, Purpose, Template, Vector
+    from smileaccess.ports import Camera, Clock, Purse, Recognizer, Vision
+    from smileaccess.ports import Collection as FaceCollection
+    from smileaccess.recognizers.cloud import Service
+    from smileaccess.recognizers.collection import RekognitionCollection
+    from smileaccess.recognizers.rekognition import RekognitionRecognizer
     from smileaccess.records.spool import Spool
     from smileaccess.registry import Registry
     from smileaccess.settings import Settings
@@ -28,7 +33,16 @@ if TYPE_CHECKING:
 ENROLL_TIMEOUT_S = 30.0
 """Seconds for one comparison at enrollment, where nobody waits at a door and the network may still have to load."""
 
+AWS_CREDENTIAL = "smileaccess.aws"
+"""The systemd credential that holds the AWS credentials file."""
+
+Tell = Callable[[str, str, Mapping[str, Any]], None]
+
 log = structlog.get_logger(__name__)
+
+
+def _silent(_kind: str, _why: str, _detail: Mapping[str, Any]) -> None:
+    """Tell nobody."""
 
 
 def load_keys(settings: Settings, need: Collection[KeyKind] = DOOR_KEYS) -> KeyRing:
@@ -130,8 +144,81 @@ def warm_up(eyes: Vision) -> None:
     eyes.reset()
 
 
-def make_recognizer(settings: Settings, eyes: Vision, keys: KeyRing) -> Recognizer:  # noqa: ARG001 -- one kind so far
-    """Make the recognizer of the settings, which knows nobody before `use`; KeysError without the templates' key."""
+def make_recognizer(
+    settings: Settings, eyes: Vision, keys: KeyRing, purse: Purse, tell: Tell = _silent, *, ready: bool = False
+) -> Recognizer:
+    """Make the recognizer of the settings, which knows nobody before `use`.
+
+    Billed calls are paid from `purse`; `tell` hears what of them must go on record (kind, why, detail). With `ready`
+    it waits until the connections are open, or cannot be. KeysError without the templates' key, RecognizerUnavailable
+    where the settings of the cloud cannot be used.
+    """
+    if not settings.recognition.cloud:
+        return make_embedded(eyes, keys)
+    from smileaccess.recognizers.breaker import Breaker  # noqa: PLC0415
+    from smileaccess.recognizers.failover import FailoverRecognizer  # noqa: PLC0415
+
+    cloud = make_rekognition(settings, purse, tell)
+    if ready:
+        cloud.get_ready()
+    if not settings.recognition.falls_back:
+        return cloud
+    embedded = make_embedded(eyes, keys)
+    return FailoverRecognizer(cloud, embedded, Breaker(time.monotonic), time.monotonic)
+
+
+def make_rekognition(settings: Settings, purse: Purse, tell: Tell = _silent) -> RekognitionRecognizer:
+    """Make the recognizer on Amazon Rekognition, with the door's profile; RecognizerUnavailable."""
+    from smileaccess.recognizers.picture import Encoding  # noqa: PLC0415
+    from smileaccess.recognizers.rekognition import RekognitionRecognizer  # noqa: PLC0415 -- boto3
+
+    cloud = settings.rekognition
+    return RekognitionRecognizer(
+        cloud_service(settings, cloud.profile),
+        cloud.collection,
+        purse,
+        timeout_s=cloud.timeout_s,
+        encoding=Encoding(cloud.face_px, cloud.jpeg_quality),
+        attributes=_attributes(settings),
+        tell=tell,
+    )
+
+
+def cloud_service(settings: Settings, profile: str) -> Service:
+    """Return where the service is and who asks; RecognizerUnavailable where boto3 is not installed."""
+    try:
+        from smileaccess.recognizers.cloud import Service  # noqa: PLC0415 -- boto3
+    except ModuleNotFoundError as error:
+        raise RecognizerUnavailable(
+            f'[recognition] recognizers has "rekognition": {error.name} is not installed: '
+            "install smileaccess with its extra: pip install 'smileaccess[rekognition]'"
+        ) from error
+
+    cloud = settings.rekognition
+    return Service(cloud.region, cloud.endpoint, cloud.ca_bundle, _aws_credentials(cloud.credentials), profile)
+
+
+def _aws_credentials(told: str) -> str:
+    """Return the AWS credentials file: systemd's credential where there is one, else the settings'."""
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    given = Path(directory) / AWS_CREDENTIAL if directory else None
+    return str(given) if given is not None and given.is_file() else told
+
+
+def _attributes(settings: Settings) -> dict[Purpose, tuple[str, ...]]:
+    """Return what DetectFaces is asked for beside its defaults: no more than the policy uses."""
+    from smileaccess.model import LivenessMode, Purpose  # noqa: PLC0415
+    from smileaccess.policy import EmotionRule  # noqa: PLC0415
+
+    emotions = () if settings.rules.emotions is EmotionRule.OFF else ("EMOTIONS",)
+    # Where no smile is asked for, what counts is the frame that was searched.
+    if settings.liveness.mode is LivenessMode.OFF:
+        return {Purpose.IDENTITY: emotions}
+    return {Purpose.EXPRESSION: ("SMILE", *emotions)}
+
+
+def make_embedded(eyes: Vision, keys: KeyRing) -> Recognizer:
+    """Make the recognizer on this machine; KeysError without the templates' key."""
     from smileaccess.membership import unseal_template  # noqa: PLC0415
     from smileaccess.recognizers.embedded import EmbeddedRecognizer  # noqa: PLC0415 -- numpy
 
@@ -163,17 +250,44 @@ def make_registry(settings: Settings, keys: KeyRing, spool: Spool, clock: Clock,
     return Registry(spool, keys.enroller, keys.enroller_public, settings.door.name, clock, who)
 
 
-def make_desk(settings: Settings, keys: KeyRing, registry: Registry, eyes: Vision) -> Desk:
+def make_collection(settings: Settings, purse: Purse, profile: str = "", name: str = "") -> RekognitionCollection:
+    """Make what enrolls into a collection, the settings' own unless another is named, and administers it.
+
+    It is asked with `profile`, the enroller's where none is given. SettingsError without a region,
+    CollectionUnavailable where boto3 is not installed.
+    """
+    from smileaccess.clock import SystemClock  # noqa: PLC0415
+
+    cloud = settings.rekognition
+    if not cloud.region:
+        raise SettingsError(
+            ['settings: [rekognition] region = "": must name the region of the collection, such as "eu-central-1"']
+        )
+    try:
+        service = cloud_service(settings, profile or cloud.enroller_profile)
+    except RecognizerUnavailable as error:
+        raise CollectionUnavailable(str(error)) from error
+    from smileaccess.recognizers.collection import RekognitionCollection  # noqa: PLC0415 -- boto3
+
+    return RekognitionCollection(service, name or cloud.collection, purse, now=SystemClock().now)
+
+
+def make_desk(
+    settings: Settings, keys: KeyRing, registry: Registry, eyes: Vision, collection: FaceCollection | None = None
+) -> Desk:
     """Make what enrolls people, with a recognizer of its own; KeysError without the templates' key."""
     from smileaccess.enrollment import Desk  # noqa: PLC0415
 
     return Desk(
         registry,
         eyes,
-        make_recognizer(settings, eyes, keys),
+        make_embedded(eyes, keys),
         keys.templates,
         settings.limits(),
         settings.enrollment_limits(),
         threshold=settings.recognition.threshold,
         timeout_s=ENROLL_TIMEOUT_S,
+        collection=collection,
+        cloud_threshold=settings.rekognition.threshold,
+        wait=time.sleep,
     )

@@ -77,9 +77,15 @@ def make_examination(
     box: Box = PLACE,
     smile: float | None = 5.0,
     emotion: Emotion = Emotion.CALM,
+    recognizer: str = "fake",
+    calls: int = 1,
+    hindrance: Reason | None = None,
 ) -> Examination:
-    found = candidates if searched else None
-    return Examination("fake", "fake-1", purpose, sequence, track, box, found, smile, {emotion: 90.0}, 12.0, 1)
+    found = candidates if searched and hindrance is None else None
+    shown = {emotion: 90.0}
+    return Examination(
+        recognizer, f"{recognizer}-1", purpose, sequence, track, box, found, smile, shown, 12.0, calls, hindrance
+    )
 
 
 def make_member(
@@ -94,7 +100,9 @@ def make_member(
 
 def make_evidence(**changes: object) -> Evidence:
     """Return the evidence of an attempt that is granted under the default rules."""
-    good = Evidence(identified=Candidate(ANN, 99.5), live=True, smile=80.0, emotions={Emotion.HAPPY: 90.0})
+    good = Evidence(
+        identified=Candidate(ANN, 99.5), recognizer="embedded", live=True, smile=80.0, emotions={Emotion.HAPPY: 90.0}
+    )
     return replace(good, **changes)  # type: ignore[arg-type]
 
 

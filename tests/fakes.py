@@ -15,7 +15,7 @@ from smileaccess.controller import Controller
 from smileaccess.door import DoorRules
 from smileaccess.errors import RecordsUnavailable
 from smileaccess.events import Event, MembersChanged, Pressed, StatusAsked, UnlockAsked
-from smileaccess.examining import ExaminingRules
+from smileaccess.examining import ExaminingRules, Standard
 from smileaccess.jobs import Ports
 from smileaccess.liveness import LivenessRules
 from smileaccess.model import (
@@ -27,9 +27,10 @@ from smileaccess.model import (
     Examination,
     Face,
     Frame,
+    Health,
     Member,
     Outcome,
-    Purpose,
+    Question,
     Sight,
     Signal,
 )
@@ -48,9 +49,11 @@ FRAME_S = 0.1
 CONDUCT = Conduct(
     door=DoorRules(unlock_s=5.0, attempt_s=10.0, cool_down_s=1.0),
     examining=ExaminingRules(
-        liveness=LivenessRules(cue_after_s=(0.4, 1.6), earliest_s=0.2, answer_s=4.0, patience_s=3.0), patience_s=3.0
+        standards=(Standard("fake"),),
+        liveness=LivenessRules(cue_after_s=(0.4, 1.6), earliest_s=0.2, answer_s=4.0, patience_s=3.0),
+        patience_s=3.0,
     ),
-    policy=Rules(),
+    policy=Rules(thresholds={"fake": 99.0}),
     lock_out=LockOutRules(free=3, first_s=30.0, limit_s=900.0, reset_s=900.0),
 )
 
@@ -178,21 +181,34 @@ class ScriptedRecognizer:
     """A recognizer that knows `who` in every face; it fails when `error` is set."""
 
     name = "fake"
-    agreeing = 2
 
     def __init__(self) -> None:
+        self.prepared = 0
+        self.standing = Health(self.name)
         self.who: tuple[Candidate, ...] = (Candidate(ANN, 99.5),)
         self.error: Exception | None = None
         self.answer: Callable[[Examination], Examination] = lambda examination: examination
         self.timeouts: list[float] = []
 
-    def examine(self, frame: Frame, face: Face, purpose: Purpose, timeout_s: float) -> Examination:
-        self.timeouts.append(timeout_s)
+    def prepare(self) -> None:
+        self.prepared += 1
+
+    def health(self) -> Health:
+        return self.standing
+
+    def examine(self, question: Question) -> Examination:
+        self.timeouts.append(question.timeout_s)
         if self.error is not None:
             raise self.error
+        face = question.face
         return self.answer(
             make_examination(
-                *self.who, purpose=purpose, sequence=frame.sequence, track=face.track, box=face.box, smile=face.smile
+                *self.who,
+                purpose=question.purpose,
+                sequence=question.frame.sequence,
+                track=face.track,
+                box=face.box,
+                smile=face.smile,
             )
         )
 

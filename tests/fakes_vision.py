@@ -20,11 +20,13 @@ from smileaccess.model import (
     Examination,
     Face,
     Frame,
+    Health,
     Member,
     MemberStatus,
     Pose,
     Purpose,
     Quality,
+    Question,
     Sight,
     Template,
 )
@@ -132,7 +134,6 @@ class FakeRecognizer:
     """Fulfils ports.Recognizer: knows whoever has a template of the model, with a similarity of 99.5, else nobody."""
 
     name = "fake"
-    agreeing = 1
 
     def __init__(self, vision: FakeVision, unseal: Callable[[Member, Template], Vector]) -> None:
         self._vision, self._unseal = vision, unseal
@@ -146,10 +147,17 @@ class FakeRecognizer:
             if member.status is not MemberStatus.FORGOTTEN
         }
 
-    def examine(self, frame: Frame, face: Face, purpose: Purpose, timeout_s: float) -> Examination:
+    def prepare(self) -> None:
+        """Be ready, as always."""
+
+    def health(self) -> Health:
+        return Health(self.name)
+
+    def examine(self, question: Question) -> Examination:
+        frame, face = question.frame, question.face
         if self._closed:
             raise RecognizerUnavailable("fake recognizer: closed")
-        if timeout_s <= 0:
+        if question.timeout_s <= 0:
             raise RecognizerTimedOut("fake recognizer: no time")
         try:
             probe = self._vision.embed(frame, face)
@@ -158,7 +166,7 @@ class FakeRecognizer:
         same = [id_ for id_, own in self._known.items() if any(float(one @ probe) > 0.5 for one in own)]
         candidates = tuple(Candidate(id_, 99.5) for id_ in same)
         return Examination(
-            self.name, self._vision.model, purpose, frame.sequence, face.track, face.box, candidates, face.smile,
+            self.name, self._vision.model, question.purpose, frame.sequence, face.track, face.box, candidates, face.smile,
             face.emotions, duration_ms=0.0,
         )  # fmt: skip
 
@@ -177,6 +185,11 @@ def member(
     then = datetime(2026, 1, 1, tzinfo=UTC)
     templates = tuple(Template(f"{id_}-{n}", model, one.tobytes(), then) for n, one in enumerate(embeddings))
     return Member(id_, 1, id_.title(), status, then, None, templates=templates)
+
+
+def asked(frame: Frame, face: Face, purpose: Purpose = Purpose.IDENTITY, timeout_s: float = 5.0) -> Question:
+    """Return a question that nobody at a door asks."""
+    return Question(frame, face, purpose, "", timeout_s, 6)
 
 
 def opened(_: Member, template: Template) -> Vector:

@@ -289,7 +289,9 @@ class TestDoorStatus:
         "phase": "idle",
         "locked_out_s": 0.0,
         "members": 2,
-        "recognizer": "embedded",
+        "recognizer": {"name": "embedded", "active": "embedded", "fallback_s": None, "cause": ""},
+        "spending": None,
+        "sensor_rests_s": 0.0,
         "liveness": "neutral-then-smile",
         "started_at": "2026-11-22T12:00:00+00:00",
     }
@@ -318,5 +320,30 @@ class TestDoorStatus:
         assert "".join("".join(line[16:].split()) for line in lines).endswith(self.LAST["id"])
         assert "\u2026" not in captured.get()
 
-    def lines(self, last: dict[str, Any] | None) -> dict[str, str]:
-        return dict(door.lines({**self.TOLD, "last": last}))
+    def test_the_fallback_is_told_with_its_cause(self) -> None:
+        """Who answers, since when the first choice does not, and why."""
+        gone = {"name": "rekognition", "active": "embedded", "fallback_s": 90.2, "cause": "throttled"}
+        told = self.lines(None, recognizer=gone)
+        assert told["recognizer"] == "embedded, since rekognition failed 90 s ago: throttled"
+
+    def test_what_billed_calls_have_cost_is_told_with_its_caps(self) -> None:
+        """For the day and the month, and which cap lets nobody begin; nothing where no call is billed."""
+        spending = {
+            "today": {"calls": 12, "money": 0.012},
+            "this_month": {"calls": 400, "money": 0.4},
+            "caps": {"calls_per_day": 3000, "money_per_day": 3.0, "calls_per_month": 0, "money_per_month": 0},
+            "reached": "calls_per_day",
+        }
+        told = self.lines(None, spending=spending)
+        assert told["spent today"] == "0.012 for 12 billed calls (at most 3000 calls, 3.00)"
+        assert told["this month"] == "0.400 for 400 billed calls (no cap)"
+        assert told["cap reached"] == "[spending] calls_per_day: raise it, or wait"
+        assert {"spent today", "this month", "cap reached"} & set(self.lines(None)) == set()
+
+    def test_a_sensor_that_rests_is_told(self) -> None:
+        """So that nobody looks for a broken cable."""
+        assert self.lines(None, sensor_rests_s=40.0)["approach sensor"].startswith("rests for 40 s")
+        assert "approach sensor" not in self.lines(None)
+
+    def lines(self, last: dict[str, Any] | None, **changes: Any) -> dict[str, str]:
+        return dict(door.lines({**self.TOLD, "last": last, **changes}))

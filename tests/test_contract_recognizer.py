@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from smileaccess.errors import RecognizerFailed, RecognizerTimedOut, RecognizerUnavailable
-from smileaccess.model import Examination, MemberStatus, Purpose
+from smileaccess.model import Examination, Health, MemberStatus, Purpose
 from smileaccess.ports import Recognizer
 from smileaccess.recognizers.embedded import EmbeddedRecognizer
-from tests.fakes_vision import FakeRecognizer, FakeVision, Painted, framed, member, opened, painting, person
+from tests.fakes_vision import FakeRecognizer, FakeVision, Painted, asked, framed, member, opened, painting, person
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def examined(
     timeout_s: float = 5.0,
 ) -> Examination:
     frame = framed(painting(face), 7)
-    return recognizer.examine(frame, vision.look(frame).faces[0], purpose, timeout_s)
+    return recognizer.examine(asked(frame, vision.look(frame).faces[0], purpose, timeout_s))
 
 
 def best(examination: Examination) -> list[str]:
@@ -74,7 +74,7 @@ def test_templates_of_another_model_are_not_compared(recognizer: Recognizer, vis
 def test_an_examination_says_what_it_is_about(recognizer: Recognizer, vision: FakeVision) -> None:
     frame = framed(painting(Painted(1, smiling=True)), 7)
     face = vision.look(frame).faces[0]
-    examination = recognizer.examine(frame, face, Purpose.EXPRESSION, 5.0)
+    examination = recognizer.examine(asked(frame, face, Purpose.EXPRESSION))
     said = (examination.recognizer, examination.model, examination.purpose, examination.sequence, examination.track)
     assert said == (recognizer.name, vision.model, Purpose.EXPRESSION, 7, face.track)
     assert (examination.box, examination.smile, examination.emotions) == (face.box, face.smile, face.emotions)
@@ -99,7 +99,7 @@ def test_failing_eyes_are_a_failed_recognizer(recognizer: Recognizer, vision: Fa
     face = vision.look(frame).faces[0]
     vision.close()
     with pytest.raises(RecognizerFailed):
-        recognizer.examine(frame, face, Purpose.IDENTITY, 5.0)
+        recognizer.examine(asked(frame, face))
 
 
 def test_a_closed_recognizer_is_unavailable(recognizer: Recognizer, vision: FakeVision) -> None:
@@ -109,5 +109,6 @@ def test_a_closed_recognizer_is_unavailable(recognizer: Recognizer, vision: Fake
         examined(recognizer, vision, Painted(1))
 
 
-def test_at_least_one_frame_must_agree(recognizer: Recognizer) -> None:
-    assert recognizer.agreeing >= 1
+def test_who_answers_is_told_under_the_recognizers_name(recognizer: Recognizer) -> None:
+    recognizer.prepare()
+    assert recognizer.health() == Health(recognizer.name)

@@ -10,10 +10,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from smileaccess.errors import KeysError, RecognizerFailed, RecognizerTimedOut
-from smileaccess.model import Purpose
 from smileaccess.recognizers.embedded import SHOWN, EmbeddedRecognizer, mean_embedding
 from smileaccess.vision.eyes import LocalEyes
-from tests.fakes_vision import FakeVision, Painted, framed, member, opened, painting, person, scene
+from tests.fakes_vision import FakeVision, Painted, asked, framed, member, opened, painting, person, scene
 
 if TYPE_CHECKING:
     from smileaccess.model import Candidate, Member, Template, Vector
@@ -27,7 +26,7 @@ def unit(*values: float) -> Vector:
 
 def found(recognizer: EmbeddedRecognizer, vision: FakeVision, who: int) -> tuple[Candidate, ...]:
     frame = framed(painting(Painted(who)))
-    examination = recognizer.examine(frame, vision.look(frame).faces[0], Purpose.IDENTITY, 5.0)
+    examination = recognizer.examine(asked(frame, vision.look(frame).faces[0]))
     assert examination.candidates is not None
     return examination.candidates
 
@@ -131,11 +130,7 @@ def test_an_answer_that_comes_late_is_none() -> None:
     recognizer = EmbeddedRecognizer(vision, opened, monotonic=lambda: next(times))
     frame = framed(painting(Painted(1)))
     with pytest.raises(RecognizerTimedOut, match=r"2\.50 s"):
-        recognizer.examine(frame, vision.look(frame).faces[0], Purpose.IDENTITY, 2.0)
-
-
-def test_two_frames_must_agree() -> None:
-    assert EmbeddedRecognizer(FakeVision(), opened).agreeing == 2
+        recognizer.examine(asked(frame, vision.look(frame).faces[0], timeout_s=2.0))
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +152,7 @@ def test_a_member_enrolled_speaking_is_found_neutral_and_smiling(eyes: LocalEyes
     for name in ("obama-neutral", "obama-smiling", "biden-neutral", "collins-smiling"):
         frame = framed(scene(name))
         face = eyes.look(frame).faces[0]
-        (candidate,) = recognizer.examine(frame, face, Purpose.IDENTITY, 30.0).candidates or ()
+        (candidate,) = recognizer.examine(asked(frame, face, timeout_s=30.0)).candidates or ()
         similarities[name] = candidate.similarity
     assert min(similarities["obama-neutral"], similarities["obama-smiling"]) > 99.2
     assert max(similarities["biden-neutral"], similarities["collins-smiling"]) < 75

@@ -6,12 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smileaccess.examining import Ask, Examining, ExaminingRules
+from smileaccess.examining import Ask, Examining, ExaminingRules, Standard
 from smileaccess.gates import Limits
 from smileaccess.liveness import LivenessRules, Stage
 from smileaccess.model import Box, Candidate, Emotion, Evidence, Face, LivenessMode, Purpose, Reason, Sight
@@ -21,15 +22,14 @@ from tests.builders import ANN, BOB, NOON, PLACE, make_examination, make_face, m
 LIVENESS = LivenessRules(
     smile_at=50.0, neutral_below=30.0, cue_after_s=(0.4, 1.6), earliest_s=0.2, answer_s=4.0, patience_s=3.0
 )
+STANDARD = Standard("fake", threshold=99.0, agreeing=2, searches=4, expressions=2)
 RULES = ExaminingRules(
     limits=Limits(),
     liveness=LIVENESS,
-    threshold=99.0,
+    standards=(STANDARD,),
     margin=0.1,
     same_face=79.2,
-    agreeing=2,
-    searches=4,
-    expressions=2,
+    max_calls=6,
     grace_s=1.0,
     patience_s=3.0,
 )
@@ -132,7 +132,9 @@ def test_a_member_who_smiles_on_cue() -> None:
     assert not session.complete
     assert session.answer(Candidate(ANN, 92.0)) is None
     assert session.complete
-    assert session.evidence == Evidence(identified=KNOWN, live=True, smile=85.0, emotions={Emotion.HAPPY: 90.0})
+    assert session.evidence == Evidence(
+        identified=KNOWN, recognizer="fake", live=True, smile=85.0, emotions={Emotion.HAPPY: 90.0}
+    )
     assert Counter(ask.purpose for ask in session.asked) == {Purpose.IDENTITY: 2, Purpose.EXPRESSION: 1}
 
 
@@ -206,7 +208,7 @@ def test_two_agreeing_frames_name_the_member_with_the_best_similarity() -> None:
 
 def test_a_recognizer_may_need_one_frame_only() -> None:
     """How many frames must agree is the recognizer's."""
-    session = Session(replace(RULES, agreeing=1))
+    session = Session(replace(RULES, standards=(Standard("fake", agreeing=1),)))
     session.show()
     session.answer(KNOWN)
 
@@ -388,7 +390,7 @@ def test_an_expression_without_a_search_belongs_to_the_track() -> None:
 
 def test_a_smile_before_the_member_is_known_counts_once_known() -> None:
     """The order of the answers does not matter, only that both belong to one face."""
-    session = Session(replace(RULES, agreeing=1))
+    session = Session(replace(RULES, standards=(Standard("fake", agreeing=1),)))
     session.show()
     session.smiled()
     assert session.answer(KNOWN) is Purpose.EXPRESSION
@@ -539,6 +541,8 @@ def test_the_summary_is_plain_and_nameless() -> None:
     assert summary["detail"]["frames"] == {"clear": session.sequence}
     assert summary["detail"]["examinations"][-1] == {
         "purpose": "expression",
+        "recognizer": "fake",
+        "hindrance": None,
         "frame": session.asked[-1].frame.sequence,
         "candidates": [{"member": ANN, "similarity": 92.0}],
         "smile": 85.0,
@@ -583,17 +587,17 @@ def test_random_attempts(played: list[tuple[int, Sight, list[Candidate]]], mode:
         evidence = session.evidence
         asked = Counter(ask.purpose for ask in session.asked)
 
-        assert asked[Purpose.IDENTITY] <= RULES.searches
-        assert asked[Purpose.EXPRESSION] <= RULES.expressions
+        assert asked[Purpose.IDENTITY] <= STANDARD.searches
+        assert asked[Purpose.EXPRESSION] <= STANDARD.expressions
         if evidence.identified is not None:
             assert (evidence.ambiguous, evidence.unrecognized) == (False, False)
-            assert evidence.identified.similarity >= RULES.threshold
+            assert evidence.identified.similarity >= STANDARD.threshold
         if evidence.live and mode is not LivenessMode.OFF:
             assert session.examining.challenge.stage is Stage.PASSED
             assert evidence.identified is not None
         if session.complete:
             member = make_member(evidence.identified.member_id) if evidence.identified else None
-            decision = decide(evidence, member, NOON, True, Rules(liveness=mode))
+            decision = decide(evidence, member, NOON, True, Rules(mode, thresholds={"fake": 99.0}))
             assert decision.reason is not Reason.TIMEOUT
 
 
@@ -627,3 +631,178 @@ def test_another_person_who_comes_along_is_told_as_such() -> None:
         session.see(make_sight(make_face(NEUTRAL), make_face(NEUTRAL, track=2)))
 
     assert (session.evidence.track_lost, session.evidence.hindrance) == (False, Reason.MULTIPLE_FACES)
+
+
+# A recognizer that bills, and one behind it
+
+
+CLOUD = Standard("cloud", agreeing=1, searches=2, expressions=2, billed={Purpose.IDENTITY: 2, Purpose.EXPRESSION: 1})
+BILLED = replace(RULES, standards=(CLOUD, STANDARD))
+
+
+def answer(session: Session, *candidates: Candidate, **told: Any) -> Purpose | None:
+    """Answer the open question as the first recognizer, or as another one named in `told`."""
+    assert session.pending is not None
+    ask, session.pending = session.pending, None
+    expression = ask.purpose is Purpose.EXPRESSION
+    usual = {
+        "purpose": ask.purpose,
+        "searched": not expression,
+        "recognizer": "cloud",
+        "calls": 1 if expression else 2,
+        "smile": 85.0,
+        "sequence": ask.frame.sequence,
+    }
+    return session._took(session.examining.examined(make_examination(*candidates, **{**usual, **told}), session.now))
+
+
+def test_one_search_and_one_look_at_the_smile_are_enough() -> None:
+    """A recognizer that needs one frame is asked three billed calls' worth in a good attempt."""
+    session = Session(BILLED)
+    session.show()
+    answer(session, KNOWN)
+    session.smiled()
+    answer(session)
+
+    assert (session.complete, session.evidence.identified, session.evidence.live) == (True, KNOWN, True)
+    assert (session.evidence.recognizer, session.evidence.fallback) == ("cloud", False)
+    assert session.examining.summary()["calls"] == 3
+
+
+def test_a_question_may_cost_what_is_left() -> None:
+    """A search leaves enough for the smile; after it the smile may have all of the rest."""
+    session = Session(BILLED)
+    session.show()
+    assert session.asked[0].calls == 5
+    answer(session, KNOWN, calls=4)
+    session.smiled()
+    assert session.asked[-1].calls == 2
+
+
+def test_without_a_challenge_nothing_is_left_for_the_smile() -> None:
+    """With liveness off a search may cost everything."""
+    session = Session(replace(in_mode(LivenessMode.OFF), standards=(CLOUD,)))
+    session.show()
+
+    assert session.asked[0].calls == 6
+
+
+def test_a_stranger_is_searched_as_often_as_allowed() -> None:
+    """Two searches that name nobody end the attempt."""
+    session = Session(BILLED)
+    for _ in range(2):
+        session.show()
+        answer(session, Candidate(BOB, 90.0))
+
+    assert (session.complete, session.evidence.unrecognized) == (True, True)
+
+
+def test_what_cannot_be_paid_is_not_asked() -> None:
+    """A search that took all that it might is the last one."""
+    session = Session(BILLED)
+    session.show()
+    answer(session, calls=5)
+
+    assert (session.show(), session.complete, session.evidence.unrecognized) == (None, True, True)
+
+
+@pytest.mark.parametrize("reason", [Reason.NO_FACE, Reason.MULTIPLE_FACES, Reason.AMBIGUOUS_MATCH])
+def test_an_answer_that_is_none_says_why(reason: Reason) -> None:
+    """A search that could not be bound to the face is asked once more, and then is what the attempt ends with."""
+    session = Session(BILLED)
+    session.show()
+    answer(session, hindrance=reason)
+    assert not session.complete
+    assert session.show() is Purpose.IDENTITY
+    answer(session, hindrance=reason)
+
+    evidence = session.evidence
+    assert (session.complete, evidence.identified, evidence.unrecognized) == (True, None, False)
+    ambiguous = reason is Reason.AMBIGUOUS_MATCH
+    assert (evidence.ambiguous, evidence.hindrance) == (ambiguous, None if ambiguous else reason)
+    assert decide(evidence, None, NOON, True, Rules()).reason is reason
+
+
+def test_an_answer_after_one_that_was_none_counts() -> None:
+    """A face that could be told apart in the second frame is whoever it is."""
+    session = Session(BILLED)
+    session.show()
+    answer(session, hindrance=Reason.MULTIPLE_FACES)
+    session.show()
+    answer(session, KNOWN)
+
+    assert (session.evidence.identified, session.evidence.hindrance) == (KNOWN, None)
+
+
+def test_a_smile_that_could_not_be_bound_is_no_smile() -> None:
+    """The smile of another face does not count; after the second try the attempt says why."""
+    session = Session(BILLED)
+    session.show()
+    answer(session, KNOWN)
+    session.smiled()
+    answer(session, hindrance=Reason.MULTIPLE_FACES)
+    assert not session.evidence.live
+    while session.pending is None:
+        session.show(SMILING)
+    answer(session, hindrance=Reason.MULTIPLE_FACES)
+
+    assert (session.complete, session.evidence.live) == (True, False)
+    assert decide(session.evidence, make_member(), NOON, True, Rules(thresholds={"cloud": 99.0})).reason is (
+        Reason.MULTIPLE_FACES
+    )
+
+
+def test_the_fallback_is_held_to_its_own_standard() -> None:
+    """One frame of the first recognizer is enough, one of the second is not."""
+    session = Session(BILLED)
+    session.show()
+    answer(session, KNOWN, recognizer="fake", calls=2)
+    assert session.evidence.identified is None
+    session.show()
+    answer(session, KNOWN, recognizer="fake", calls=0)
+
+    evidence = session.evidence
+    assert (evidence.identified, evidence.recognizer, evidence.fallback) == (KNOWN, "fake", True)
+    assert session.examining.summary()["recognizer"] == "fake"
+
+
+def test_frames_of_two_recognizers_do_not_add_up() -> None:
+    """What the first one said below its threshold is no vote for what the second one says once."""
+    session = Session(BILLED)
+    session.show()
+    answer(session, Candidate(ANN, 98.0))
+    session.show()
+    answer(session, KNOWN, recognizer="fake", calls=0)
+
+    assert session.evidence.identified is None
+
+
+def test_two_recognizers_that_disagree_name_nobody() -> None:
+    """Ann by the one and Bob by the other is ambiguous, whoever is surer."""
+    strict = replace(BILLED, standards=(replace(CLOUD, agreeing=2), STANDARD))
+    session = Session(strict)
+    session.show()
+    answer(session, KNOWN)
+    session.show()
+    answer(session, Candidate(BOB, 99.9), recognizer="fake", calls=0)
+
+    assert (session.complete, session.evidence.ambiguous, session.evidence.identified) == (True, True, None)
+
+
+def test_a_smile_judged_by_the_fallback_makes_it_the_fallbacks_attempt() -> None:
+    """Where the first one named the member and was gone at the smile, the policy hears of it."""
+    session = Session(BILLED)
+    session.show()
+    answer(session, KNOWN)
+    session.smiled()
+    answer(session, Candidate(ANN, 95.0), recognizer="fake", searched=True, calls=0)
+
+    assert (session.evidence.live, session.evidence.fallback, session.evidence.recognizer) == (True, True, "cloud")
+
+
+def test_a_recognizer_that_was_not_to_be_asked_is_unforeseen() -> None:
+    """An answer of nobody's recognizer is an error, never a vote."""
+    session = Session(BILLED)
+    session.show()
+    with pytest.raises(LookupError, match="another"):
+        answer(session, KNOWN, recognizer="another")

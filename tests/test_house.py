@@ -27,9 +27,9 @@ INNER: dict[str, set[str]] = {
     "signals": {"model"},
     "canonical": {"model"},
     "examining": {"model", "gates", "liveness"},
-    "conduct": {"door", "examining", "policy", "settings"},
+    "conduct": {"approach", "door", "examining", "policy", "settings"},
     "events": {"model", "errors", "conduct"},
-    "settings": {"model", "errors", "door", "examining", "gates", "liveness", "policy"},
+    "settings": {"model", "errors", "approach", "door", "examining", "gates", "liveness", "policy", "spending"},
     # Small tools that know nothing of a door.
     "clock": set(),
     "durable": set(),
@@ -38,12 +38,15 @@ INNER: dict[str, set[str]] = {
     # Use cases: ports, never adapters.
     "membership": VALUES | {"ports"},
     "registry": VALUES | {"ports", "membership"},
+    "reconciling": VALUES | {"ports", "membership", "registry"},
     "enrollment": VALUES | {"ports", "gates", "membership", "registry"},
+    "approach": {"model"},
+    "spending": VALUES | {"ports"},
     "recorder": VALUES | {"ports"},
     "upkeep": VALUES | {"ports", "events", "membership", "recorder"},
     "control": VALUES | {"ports", "events"},
     "controller": VALUES
-    | {"ports", "canonical", "conduct", "door", "events", "examining", "policy", "recorder", "signals"}
+    | {"ports", "approach", "canonical", "conduct", "door", "events", "examining", "policy", "recorder", "signals"}
     | {"jobs", "running", "strike"},
     "jobs": VALUES | {"ports", "events", "examining", "recorder", "running"},
     "running": VALUES | {"conduct", "examining", "policy"},
@@ -51,17 +54,19 @@ INNER: dict[str, set[str]] = {
 }
 """Every module of the inner house, and all that it may import of ours."""
 
-PURE = {"model", "policy", "liveness", "door", "gates", "examining", "signals", "canonical"}
+PURE = {"model", "policy", "liveness", "door", "gates", "examining", "signals", "canonical", "approach"}
 """These may import nothing that reaches out of the process, not even of the standard library."""
 
-PURE_LIBRARY = {"__future__", "collections", "collections.abc", "dataclasses", "datetime", "enum", "types", "typing"}
+PURE_LIBRARY = {
+    *("__future__", "collections", "collections.abc", "dataclasses", "datetime", "enum", "math", "types", "typing")
+}
 
 ADAPTERS = {"vision", "recognizers", "cameras", "panels", "records", "supervision"}
 """A folder is a port; each may import this, and itself."""
 
-ADAPTERS_MAY = VALUES | {"ports", "signals", "durable"}
+ADAPTERS_MAY = VALUES | {"ports", "signals", "durable", "workers"}
 
-WIRING = {"__init__", "__main__", "daemon", "wiring", "cli", "demo", "rehearsal"}
+WIRING = {"__init__", "__main__", "daemon", "wiring", "cli", "demo", "doctor", "rehearsal"}
 """Where the parts are put together; they may import anything."""
 
 HEAVY = {"cv2", "numpy", "PIL", "cryptography", "boto3", "botocore", "pymysql", "picamera2", "lgpio"}

@@ -38,7 +38,9 @@ from smileaccess.policy import (
 )
 from tests.builders import ANN, BOB, GRANTED, NOON, make_evidence, make_member
 
-RULES = Rules(LivenessMode.NEUTRAL_THEN_SMILE, smile_at=50.0, threshold=99.0, emotions=EmotionRule.RECORD)
+RULES = Rules(
+    LivenessMode.NEUTRAL_THEN_SMILE, smile_at=50.0, thresholds={"embedded": 99.0}, emotions=EmotionRule.RECORD
+)
 HOUR = timedelta(hours=1)
 NAN = float("nan")
 
@@ -307,6 +309,8 @@ evidences = st.builds(
     unrecognized=rarely(False, st.booleans()),
     ambiguous=rarely(False, st.booleans()),
     identified=rarely(Candidate(ANN, 99.0), st.none() | st.builds(Candidate, st.sampled_from([ANN, BOB]), numbers)),
+    recognizer=rarely("embedded", st.sampled_from([None, "rekognition", "another"])),
+    fallback=rarely(False, st.booleans()),
     liveness=rarely(None, st.sampled_from(Reason)),
     live=rarely(True, st.booleans()),
     smile=rarely(50.0, st.none() | numbers),
@@ -323,6 +327,8 @@ members = st.none() | st.builds(
 rule_sets = st.builds(
     Rules,
     liveness=st.sampled_from(LivenessMode),
+    thresholds=st.sampled_from([{"embedded": 99.0}, {"embedded": 99.0, "rekognition": 99.5}]),
+    fallback_opens=st.booleans(),
     emotions=st.sampled_from(EmotionRule),
     required_emotions=st.frozensets(st.sampled_from(Emotion), min_size=1),
 )
@@ -344,7 +350,9 @@ def all_is_well(evidence: Evidence, member: Member | None, trusted: bool, rules:
             evidence.unrecognized is False,
             evidence.ambiguous is False,
             known.member_id == member.id,
-            known.similarity >= rules.threshold,
+            evidence.recognizer in rules.thresholds,
+            known.similarity >= rules.thresholds.get(evidence.recognizer or "", 0.0),
+            rules.fallback_opens or not evidence.fallback,
             member.status is MemberStatus.ACTIVE,
             begun,
             not_over,
@@ -448,3 +456,41 @@ def test_a_lock_out_never_exceeds_the_limit(ended: list[tuple[Reason | None, int
         assert 0 <= lock_out.remaining_s(now, LOCK_OUT) <= LOCK_OUT.limit_s
         if reason is None:
             assert lock_out.remaining_s(now, LOCK_OUT) == 0
+
+
+TWO = replace(RULES, thresholds={"rekognition": 99.0, "embedded": 99.2})
+
+
+@pytest.mark.parametrize(
+    ("recognizer", "similarity", "reason"),
+    [
+        ("rekognition", 99.0, None),
+        ("rekognition", 98.9, Reason.NOT_RECOGNIZED),
+        ("embedded", 99.1, Reason.NOT_RECOGNIZED),
+        ("embedded", 99.2, None),
+        ("another", 100.0, Reason.NOT_RECOGNIZED),
+        (None, 100.0, Reason.NOT_RECOGNIZED),
+    ],
+)
+def test_each_recognizer_has_a_threshold_of_its_own(
+    recognizer: str | None, similarity: float, reason: Reason | None
+) -> None:
+    """A mark of one recognizer says nothing about the other's, and one without a mark names nobody."""
+    evidence = make_evidence(identified=Candidate(ANN, similarity), recognizer=recognizer)
+
+    assert decide(evidence, make_member(), NOON, True, TWO).reason is reason
+
+
+@pytest.mark.parametrize(
+    ("fallback", "opens", "reason"),
+    [
+        (False, False, None),
+        (True, True, None),
+        (True, False, Reason.RECOGNIZER_UNAVAILABLE),
+    ],
+)
+def test_whether_the_fallback_may_open(fallback: bool, opens: bool, reason: Reason | None) -> None:
+    """Where it may not, a member whom only the fallback knew is told that the recognizer is gone."""
+    rules = replace(RULES, fallback_opens=opens)
+
+    assert decide(make_evidence(fallback=fallback), make_member(), NOON, True, rules).reason is reason

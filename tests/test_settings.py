@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from smileaccess.conduct import Conduct
 from smileaccess.door import DoorRules
 from smileaccess.errors import SettingsError
-from smileaccess.examining import ExaminingRules
+from smileaccess.examining import ExaminingRules, Standard
 from smileaccess.gates import EnrollmentLimits, Limits
 from smileaccess.liveness import LivenessRules
 from smileaccess.model import Emotion, LivenessMode
@@ -115,7 +115,7 @@ def test_all_numbers_have_bounds() -> None:
         (section, name)
         for section, keys in DOCUMENT.items()
         for name, value in keys.items()
-        if isinstance(value, int | float)
+        if isinstance(value, int | float) and not isinstance(value, bool)
     }
 
     assert {(section, name) for section, name, _, _ in BOUNDED} == numbers
@@ -156,11 +156,11 @@ def test_the_rooms_defaults_are_the_files() -> None:
     assert shipped.door_rules() == DoorRules()
     assert shipped.limits() == Limits()
     assert shipped.enrollment_limits() == EnrollmentLimits()
-    assert shipped.examining_rules(2) == ExaminingRules()
-    assert shipped.examining_rules(2).liveness == LivenessRules()
+    assert shipped.examining_rules() == ExaminingRules()
+    assert shipped.examining_rules().liveness == LivenessRules()
     assert shipped.policy_rules() == Rules()
     assert shipped.lock_out_rules() == LockOutRules()
-    assert Conduct.of(shipped, 2) == Conduct()
+    assert Conduct.of(shipped) == Conduct()
 
 
 def test_what_is_set_reaches_the_rules() -> None:
@@ -190,15 +190,15 @@ def test_what_is_set_reaches_the_rules() -> None:
             [lockout]
             free = 1
             """
-        ),
-        1,
+        )
     )
 
     assert (conduct.door.unlock_s, conduct.approach, conduct.camera_timeout_s) == (7.0, "attempt", 1.0)
-    assert (conduct.examining.limits.face_px, conduct.examining.agreeing, conduct.examining.margin) == (99.0, 1, 0.2)
+    assert (conduct.examining.limits.face_px, conduct.examining.margin) == (99.0, 0.2)
     assert (conduct.examining.patience_s, conduct.examining.liveness.cue_after_s) == (5.0, (1.0, 2.0))
     assert (conduct.policy.liveness, conduct.policy.smile_at) == (LivenessMode.SMILE, 60.0)
-    assert (conduct.policy.threshold, conduct.examining.threshold, conduct.examine_timeout_s) == (99.5, 99.5, 4.0)
+    assert (conduct.policy.thresholds, conduct.examine_timeout_s) == ({"embedded": 99.5}, 4.0)
+    assert conduct.examining.standards == (Standard("embedded", threshold=99.5),)
     assert conduct.policy.required_emotions == {Emotion.CALM, Emotion.HAPPY}
     assert (conduct.policy.emotions, conduct.lock_out.free) == (EmotionRule.REQUIRE, 1)
 
@@ -315,7 +315,8 @@ def test_settings_that_just_go_together(text: str) -> None:
         ("[door]\nunlok_s = 5", "settings: [door] unlok_s: no such setting: did you mean unlock_s?"),
         (
             "[door]\nqqq = 5",
-            "settings: [door] qqq: no such setting: known are name, unlock_s, attempt_s, cool_down_s, approach",
+            "settings: [door] qqq: no such setting: known are name, unlock_s, attempt_s, cool_down_s, approach, "
+            "approach_rest_s, approach_rest_limit_s, place",
         ),
         ("[dor]", "settings: [dor]: no such section: did you mean door?"),
         ("[qqq]", f"settings: [qqq]: no such section: known are {', '.join(Settings.model_fields)}"),
@@ -344,7 +345,8 @@ def test_unknown_names(text: str, problem: str) -> None:
         ),
         (
             "[recognition]\nrecognizers = []",
-            "settings: [recognition] recognizers = []: must name one recognizer",
+            "settings: [recognition] recognizers = []: "
+            'must be one of ["embedded"], ["rekognition"], ["rekognition", "embedded"]',
         ),
         (
             '[recognition]\nrecognizers = "embedded"',

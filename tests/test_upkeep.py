@@ -14,10 +14,10 @@ from smileaccess.errors import CameraUnavailable, KeysError, RecognizerFailed, R
 from smileaccess.events import Event, MembersChanged, Noted
 from smileaccess.keys import public_half
 from smileaccess.membership import sign
-from smileaccess.model import DoorEvent, Member, MemberStatus, uuid7
+from smileaccess.model import DoorEvent, Health, Member, MemberStatus, uuid7
 from smileaccess.recorder import Recorder
 from smileaccess.rehearsal import InlineWorker
-from smileaccess.upkeep import CAMERA_RETRY_S, MembersWatch, Upkeep
+from smileaccess.upkeep import CAMERA_RETRY_S, MembersWatch, RecognizerWatch, Upkeep
 from tests.builders import NOON, make_event, make_member
 from tests.fakes_devices import PATIENCE_S, FakeCamera, FakeClock
 from tests.fakes_records import FakeMembers, FakeRecords
@@ -28,16 +28,23 @@ PRIVATE, FOREIGN = b"e" * 32, b"f" * 32
 class Gallery:
     """The recognizer's end of the watch: takes lists, or raises `error`."""
 
-    name, agreeing = "fake", 1
+    name = "fake"
 
     def __init__(self) -> None:
         self.lists: list[tuple[Member, ...]] = []
+        self.standing = Health(self.name)
         self.error: SmileAccessError | None = None
 
     def use(self, members: Sequence[Member]) -> None:
         if self.error is not None:
             raise self.error
         self.lists.append(tuple(members))
+
+    def prepare(self) -> None:
+        """Be ready."""
+
+    def health(self) -> Health:
+        return self.standing
 
     def examine(self, *_: Any) -> Any:
         raise AssertionError("the watch examines nobody")
@@ -234,6 +241,7 @@ class Round:
         self.crashed = threading.Event()
         self.unforeseen: Exception | None = None
         self.ready = threading.Event()
+        self.told: list[tuple[Any, ...]] = []
         self.records = FakeRecords()
         self.recorder = Recorder(self.records)
         self.upkeep = Upkeep(
@@ -242,6 +250,7 @@ class Round:
             scene.clock,
             self.recorder,
             InlineWorker(),
+            RecognizerWatch(scene.gallery, scene.clock, lambda *told: self.told.append(told), lambda: 60.0),
             on_ready=self.ready.set,
             reload=self._reload,
             on_crash=self.crashed.set,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from smileaccess.keys import KeyKind, KeyRing
     from smileaccess.records.spool import Spool
     from smileaccess.settings import Settings
+    from smileaccess.spending import Tab
 
 CONFIG_VARIABLE = "SMILEACCESS_CONFIG"
 
@@ -85,6 +86,20 @@ class App:
             contextlib.closing(wiring.open_spool(self.settings(), keys, must_exist=must_exist)) as spool,
         ):
             yield spool
+
+    @contextlib.contextmanager
+    def paying(self, spool: Spool) -> Iterator[Tab]:
+        """Give what billed calls are counted with, and put them on record at the end, also of a failure."""
+        from smileaccess.clock import SystemClock  # noqa: PLC0415
+        from smileaccess.spending import Tab  # noqa: PLC0415
+
+        tab = Tab(SystemClock(), self.settings().spending_rules().price_micros)
+        try:
+            yield tab
+        finally:
+            bill = tab.bill()
+            if bill is not None:
+                spool.add_bill(bill)
 
 
 @contextlib.contextmanager

@@ -85,12 +85,41 @@ def lines(told: dict[str, Any]) -> list[tuple[str, str]]:
         ("busy", "no" if told["phase"] == "idle" else told["phase"]),
         ("locked out", f"for {told['locked_out_s']:.0f} s" if told["locked_out_s"] else "no"),
         ("active members", str(told["members"])),
-        ("recognizer", told["recognizer"]),
+        ("recognizer", _recognizer(told["recognizer"])),
         ("liveness", told["liveness"]),
         ("running since", local(datetime.fromisoformat(told["started_at"]))),
         ("last attempt", "none since the start" if last is None else _last(last)),
+        *_spending(told["spending"]),
     ]
+    if told["sensor_rests_s"]:
+        found.append(("approach sensor", f"rests for {told['sensor_rests_s']:.0f} s: it fired without a face"))
     return [(name, str(value)) for name, value in found]
+
+
+def _recognizer(told: dict[str, Any]) -> str:
+    if told["fallback_s"] is None:
+        return str(told["name"])
+    return f"{told['active']}, since {told['name']} failed {told['fallback_s']:.0f} s ago: {told['cause']}"
+
+
+def _spending(told: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Return what billed calls have cost, where any can be made."""
+    if told is None:
+        return []
+    caps = told["caps"]
+    found = [
+        ("spent today", _spent(told["today"], caps["calls_per_day"], caps["money_per_day"])),
+        ("this month", _spent(told["this_month"], caps["calls_per_month"], caps["money_per_month"])),
+    ]
+    if told["reached"]:
+        found.append(("cap reached", f"[spending] {told['reached']}: raise it, or wait"))
+    return found
+
+
+def _spent(spent: dict[str, Any], calls: float, money: float) -> str:
+    caps = [f"{calls:.0f} calls"] * bool(calls) + [f"{money:.2f}"] * bool(money)
+    most = f" (at most {', '.join(caps)})" if caps else " (no cap)"
+    return f"{spent['money']:.3f} for {spent['calls']} billed calls{most}"
 
 
 def _last(last: dict[str, Any]) -> str:

@@ -42,7 +42,8 @@ def try_(app: App, photos: tuple[Path, ...], liveness: str | None, seconds: floa
     """Try one attempt on pictures, in order, each before the camera for some seconds.
 
     It shows what the door would decide, and why. No door is driven and
-    nothing is put on record; no time really passes.
+    nothing is put on record; no time really passes. With Rekognition in the
+    settings it makes the billed calls of an attempt.
 
     Each picture is scaled to 640x480, as the camera would give it: of a whole
     photograph little is left of the face, so crop close to it.
@@ -70,12 +71,11 @@ def _rehearse(
     from smileaccess.rehearsal import rehearse  # noqa: PLC0415
 
     keys = app.keys(*DOOR_KEYS)
-    with app.spool(keys) as spool:
+    with app.spool(keys) as spool, app.paying(spool) as tab, closing(wiring.make_eyes(settings)) as eyes, _quiet():
         members = load_roster(spool, keys.enroller_public).members
-    with closing(wiring.make_eyes(settings)) as eyes, _quiet():
-        recognizer = wiring.make_recognizer(settings, eyes, keys)
-        recognizer.use(members)
-        return rehearse(settings, pictures, seconds, eyes, recognizer, members), members
+        with closing(wiring.make_recognizer(settings, eyes, keys, tab, ready=True)) as recognizer:
+            recognizer.use(members)
+            return rehearse(settings, pictures, seconds, eyes, recognizer, members), members
 
 
 @contextmanager

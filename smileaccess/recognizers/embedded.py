@@ -14,11 +14,11 @@ import numpy as np
 import structlog
 
 from smileaccess.errors import KeysError, RecognizerFailed, RecognizerTimedOut, RecognizerUnavailable, VisionError
-from smileaccess.model import Candidate, Examination, MemberStatus
+from smileaccess.model import Candidate, Examination, Health, MemberStatus
 from smileaccess.recognizers.similarity import similarity
 
 if TYPE_CHECKING:
-    from smileaccess.model import Face, Frame, Member, Purpose, Template, Vector
+    from smileaccess.model import Face, Frame, Member, Question, Template, Vector
     from smileaccess.ports import Vision
 
 SHOWN = 3
@@ -44,7 +44,6 @@ class EmbeddedRecognizer:
     """
 
     name = "embedded"
-    agreeing = 2
 
     def __init__(
         self,
@@ -69,24 +68,32 @@ class EmbeddedRecognizer:
         opened = {member.id: self._opened(member) for member in members if member.status in SEARCHABLE}
         self._gallery = _gallery(opened)
 
-    def examine(self, frame: Frame, face: Face, purpose: Purpose, timeout_s: float) -> Examination:
+    def prepare(self) -> None:
+        """Be ready, as always."""
+
+    def health(self) -> Health:
+        """Say that this one would answer."""
+        return Health(self.name)
+
+    def examine(self, question: Question) -> Examination:
         """Say who the face may be and what it shows; both purposes get both answers.
 
         Smile and emotions are those that the eyes measured. RecognizerUnavailable after `close`, RecognizerFailed
-        when the face cannot be embedded, RecognizerTimedOut when that took longer than `timeout_s`.
+        when the face cannot be embedded, RecognizerTimedOut when that took longer than it was given.
         """
+        face, timeout_s = question.face, question.timeout_s
         if self._closed:
             raise RecognizerUnavailable("recognizer embedded: closed")
         began, gallery = self._monotonic(), self._gallery
-        candidates = _search(gallery, self._embed(frame, face))
+        candidates = _search(gallery, self._embed(question.frame, face))
         took_s = self._monotonic() - began
         if took_s > timeout_s:
             raise RecognizerTimedOut(f"recognizer embedded: took {took_s:.2f} s: was given {timeout_s:.2f} s")
         return Examination(
             recognizer=self.name,
             model=self._vision.model,
-            purpose=purpose,
-            sequence=frame.sequence,
+            purpose=question.purpose,
+            sequence=question.frame.sequence,
             track=face.track,
             box=face.box,
             candidates=candidates,
