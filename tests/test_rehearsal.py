@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from smileaccess import settings as configuration
-from smileaccess.demo.scenes import MEMBER_PHOTOGRAPH, MORPH_S, REACTION_S, Scene, build_scenes
+from smileaccess.demo.scenes import MEMBER_PHOTOGRAPH, Scene, build_scenes
 from smileaccess.errors import CameraUnavailable, VisionFailed
 from smileaccess.model import Attempt, Frame, Member, MemberStatus, Outcome, Purpose, Reason, Sight, Trigger
 from smileaccess.recognizers.embedded import EmbeddedRecognizer
 from smileaccess.rehearsal import FPS, Rehearsal, rehearse
 from smileaccess.vision.eyes import LocalEyes
+from tests.acting import FRAME_S, Actors
 from tests.fakes_vision import FakeVision, framed, member, opened, photograph
 from tests.portraits import portrait
 
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from smileaccess.model import Pixels
 
 Pictures = Sequence[tuple[str, "Pixels"]]
-
-FRAME_S = 1 / FPS
-_SMILING_S = 2.0  # after the cue: the smile of a scene is full
 
 
 @pytest.fixture(scope="module")
@@ -53,25 +51,12 @@ def ann(eyes: LocalEyes) -> Member:
     return member("m_ann", [embedding], model=eyes.model)
 
 
-class Stage:
+class Stage(Actors):
     """Rehearses with the real parts."""
 
     def __init__(self, eyes: LocalEyes, reel: dict[int, Scene], ann: Member) -> None:
-        self._eyes, self._reel, self.ann = eyes, reel, ann
-
-    def frame(self, number: int, *, smiling: bool = False, at_s: float = 1.0) -> Pixels:
-        """Return a moment of a scene."""
-        return self._reel[number].clip.picture(at_s, _SMILING_S if smiling else None)
-
-    def changing(self, calm_s: float) -> list[tuple[str, Pixels]]:
-        """Return pictures, each for one frame, of the member who is calm for so long and then begins to smile."""
-        calm, turning = round(calm_s * FPS), round(MORPH_S * FPS)
-        clip = self._reel[1].clip
-        return [
-            *(("calm", self.frame(1)) for _ in range(calm)),
-            *(("turning", clip.picture(1.0, REACTION_S + number / FPS)) for number in range(1, turning)),
-            ("smiling", self.frame(1, smiling=True)),
-        ]
+        super().__init__(reel)
+        self._eyes, self.ann = eyes, ann
 
     def rehearse(
         self, pictures: Pictures, seconds: float = 2.0, *, mode: str = "neutral-then-smile", members: Any = None

@@ -123,7 +123,7 @@ class RekognitionRecognizer:
         try:
             detected, searched = self._answers(asking)
         except RecognizerError as error:
-            error.calls = asking.made
+            error.calls = asking.end()
             raise
         return self._examination(asking, detected, searched, 1000 * (self._monotonic() - began))
 
@@ -170,6 +170,7 @@ class RekognitionRecognizer:
                 return self._without_a_face(search, detected)
             return detected, search.result(timeout=0)
         except (ServiceError, RecognizerError, TimeoutError) as error:
+            asking.end()
             one.give_up(detection)
             if search is not None:
                 other.give_up(search)
@@ -327,6 +328,7 @@ class _Asking:
         self.deadline = began + allowed_s
         self.picture = picture
         self.made = 0
+        self._ended = False
         self._lock = threading.Lock()
         self._retried: set[str] = set()
 
@@ -338,6 +340,8 @@ class _Asking:
         if now >= self.deadline:
             raise RecognizerTimedOut("rekognition: no time was left to ask")
         with self._lock:
+            if self._ended:
+                raise RecognizerUnavailable("rekognition: the question was given up")
             if self.made >= self.question.calls:
                 raise RecognizerUnavailable(f"rekognition: {self.made} billed calls were made: no more are allowed")
             self.made += 1
@@ -347,6 +351,12 @@ class _Asking:
             with self._lock:
                 self.made -= 1
             raise
+
+    def end(self) -> int:
+        """Allow no further call, whatever a lane is about to do; return how many were made."""
+        with self._lock:
+            self._ended = True
+            return self.made
 
     def may_retry(self, operation: str, now: float) -> bool:
         """Say, once an operation, whether it may be tried again."""
