@@ -1,6 +1,6 @@
 # make demo   the door on this machine: a kiosk on a terminal, the reel by itself without one
 # make test   lint, types and every test
-# make help   what else there is
+# make help   what else there is; `make demo-cloud DEMO=--alone` hands options on
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,10 +8,12 @@ BIN = $(VENV)/bin
 # The older pair that Raspberry Pi OS Bookworm's picamera2 needs; numpy 1.26 has no wheels from Python 3.13 on.
 OLD_PAIR = "opencv-python-headless==4.11.*" "numpy==1.26.*"
 
-.PHONY: help demo test check-python lint types tests test-opencv4 test-wheel picture weights clean
+.PHONY: help demo demo-cloud bench test check-python lint types tests test-opencv4 test-wheel picture weights clean
 
 help:
 	@echo "make demo          show the door (SPACE rings, 1 to 8 choose a scene, Q leaves)"
+	@echo "make demo-cloud    the same on Amazon Rekognition, played by a stand-in on this machine: no account"
+	@echo "make bench         what a recognition takes, and what the size of a frame costs"
 	@echo "make test          ruff, mypy and pytest"
 	@echo "make test-opencv4  the tests of the local eyes on OpenCV 4.11 with numpy 1.26"
 	@echo "make test-wheel    build the wheel, install it into a clean environment, and play the demo with it"
@@ -21,6 +23,12 @@ help:
 
 demo: $(VENV)/.installed
 	@$(BIN)/smileaccess demo
+
+demo-cloud: $(VENV)/.tested
+	@$(BIN)/python -m tests.standin demo $(DEMO)
+
+bench: $(VENV)/.tested
+	@$(BIN)/python -m tests.bench
 
 test: lint types tests
 
@@ -57,19 +65,20 @@ $(VENV)/bin/python:
 	@echo "making a virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 
+# Newer pips show a warning of the build's about editable installations, which is no news in a working copy.
 $(VENV)/.installed: $(VENV)/bin/python setup.cfg pyproject.toml
 	@echo "installing smileaccess and what it needs (about 100 MB, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 $(VENV)/.tested: $(VENV)/.installed
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
 .venv-opencv4/.installed: setup.cfg pyproject.toml
 	@$(MAKE) --no-print-directory check-python
 	$(PYTHON) -m venv .venv-opencv4
-	.venv-opencv4/bin/python -m pip install --quiet --disable-pip-version-check $(OLD_PAIR) --editable '.[test]'
+	PYTHONWARNINGS=ignore .venv-opencv4/bin/python -m pip install --quiet --disable-pip-version-check $(OLD_PAIR) --editable '.[test]'
 	@touch $@
 
 clean:

@@ -10,6 +10,7 @@ import difflib
 import json
 import re
 import tomllib
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -404,10 +405,10 @@ def changed_sections(old: Settings, new: Settings) -> list[str]:
     return [name for name in Settings.model_fields if getattr(old, name) != getattr(new, name)]
 
 
-def as_toml(settings: Settings) -> str:
-    """Return the settings in force as TOML, section by section."""
+def as_toml(settings: Settings, sections: Collection[str] | None = None) -> str:
+    """Return the settings in force as TOML, section by section, or only those named."""
     lines: list[str] = []
-    for name, section in settings.model_dump(mode="json").items():
+    for name, section in settings.model_dump(mode="json", include=None if sections is None else set(sections)).items():
         lines += [f"[{name}]", *(f"{key} = {_toml_value(value)}" for key, value in section.items()), ""]
     return "\n".join(lines)
 

@@ -30,31 +30,47 @@ ALONE_UNLOCK_S, KIOSK_UNLOCK_S = 1.0, 3.0
 @click.option("--reel", is_flag=True, help="Use the reel of photographs, also where there is a webcam.")
 @click.option("--webcam", metavar="DEVICE", help="Use this camera (a device file or a stream), not the first found.")
 @click.option("--alone", is_flag=True, help="Play the eight scenes by itself, also on a terminal.")
+@click.option(
+    "--recognition",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Recognize as this settings file says: its [recognition], [rekognition] and [spending].",
+)
 @click.option("--state", type=click.Path(path_type=Path), metavar="DIR", help="Where to keep the demonstration.")
 @click.option("--picture", type=click.Path(path_type=Path), metavar="FILE", help="Also draw the kiosk into an SVG.")
-def demo(reel: bool, webcam: str | None, alone: bool, state: Path | None, picture: Path | None) -> int:
+def demo(
+    reel: bool, webcam: str | None, alone: bool, recognition: Path | None, state: Path | None, picture: Path | None
+) -> int:
     """Show the whole door on this terminal: no Pi, no account, no server.
 
     With a webcam it enrolls whoever sits in front of it and lets them in on a smile; without one it plays a reel made
     from photographs, and the keys choose among eight scenes. Without a terminal it plays them by itself and exits 0
     only if every scene ended as it should.
 
+    It recognizes on this machine, unless a settings file says otherwise; with Amazon Rekognition the member of the
+    demonstration is enrolled into its collection, and calls are billed.
+
     \b
     Example:
       smileaccess demo
       smileaccess demo --alone | cat
+      smileaccess demo --recognition smileaccess.toml
     """
+    from smileaccess import settings as configuration  # noqa: PLC0415 -- pydantic
     from smileaccess.clock import SystemClock  # noqa: PLC0415
     from smileaccess.demo import show  # noqa: PLC0415 -- OpenCV and the models
 
     _check_picture(picture)
+    asked = None if recognition is None else configuration.load(recognition)
     if webcam is not None and (alone or reel or picture is not None):
         raise click.UsageError("--webcam goes with none of --alone, --reel and --picture, which use no camera")
     clock = SystemClock()
     alone = alone or picture is not None or not on_terminal()
     webcam = None if alone or reel else webcam or _webcam(clock)
     unlock_s = ALONE_UNLOCK_S if alone else KIOSK_UNLOCK_S
-    stage = show.set_up(state or show.state_folder(), unlock_s=unlock_s, webcam=webcam)
+    stage = show.set_up(state or show.state_folder(), unlock_s=unlock_s, webcam=webcam, recognition=asked)
+    if asked is not None:
+        say(f"recognizers: {', '.join(asked.recognition.recognizers)}")
     say(f"database: {stage.settings.records.database}")
     code = _alone(stage, clock, picture) if alone else _kiosk(stage, clock, webcam)
     say(f"look at it with: {_program()} --config {stage.settings_file} attempts list")

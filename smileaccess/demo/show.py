@@ -11,6 +11,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ from smileaccess.errors import SmileAccessError
 from smileaccess.keys import ALL_KEYS, KeyRing, make_keys
 from smileaccess.model import Attempt, Consent, DoorInput, Outcome, Signal
 from smileaccess.panels.silent import SilentPanel
+from smileaccess.spending import Tab
 
 if TYPE_CHECKING:
     from smileaccess.demo.scenes import Scene
@@ -44,6 +46,9 @@ _HEAD = """\
 name = "demo"
 """
 """How the settings of a demonstration begin, and nobody else's."""
+
+_RECOGNITION = ("recognition", "rekognition", "spending")
+"""The sections that say who recognizes, and what that may cost."""
 
 _FOLDER = re.compile(r"\d{8}-\d{6}-\d+")
 
@@ -97,8 +102,11 @@ def state_folder() -> Path:
     return Path(home) / "smileaccess" / "demo"
 
 
-def set_up(parent: Path, *, unlock_s: float, webcam: str | None) -> Stage:
-    """Make a new folder below `parent` with settings and keys; SmileAccessError where it cannot be written."""
+def set_up(parent: Path, *, unlock_s: float, webcam: str | None, recognition: Settings | None = None) -> Stage:
+    """Make a new folder below `parent` with settings and keys; SmileAccessError where it cannot be written.
+
+    Who recognizes, and what that may cost, is as in `recognition`, where given.
+    """
     folder = parent.absolute() / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
     try:
         folder.mkdir(parents=True, mode=0o700)
@@ -112,6 +120,8 @@ def set_up(parent: Path, *, unlock_s: float, webcam: str | None) -> Stage:
             if webcam
             else f'kind = "reel"\npath = {_quoted(folder)}',
         )
+        if recognition is not None:
+            text += "\n" + configuration.as_toml(recognition, _RECOGNITION)
         settings_file = folder / "smileaccess.toml"
         settings_file.write_text(text, encoding="utf-8")
     except OSError as error:
@@ -123,14 +133,20 @@ def set_up(parent: Path, *, unlock_s: float, webcam: str | None) -> Stage:
 
 def enroll_member(stage: Stage, eyes: Vision, clock: Clock, name: str, take: Callable[[Desk], list[Picture]]) -> Report:
     """Enroll a person, by the use case that `smileaccess enroll` runs, from the pictures that `take` returns."""
-    spool = wiring.open_spool(stage.settings, stage.keys)
-    try:
-        registry = wiring.make_registry(stage.settings, stage.keys, spool, clock, "demo")
-        desk = wiring.make_desk(stage.settings, stage.keys, registry, eyes)
-        consent = Consent(clock.now(), stage.settings.enrollment.consent_text)
-        return enroll(desk, take(desk), Request(name, consent, why="demonstration"))
-    finally:
-        spool.close()
+    settings = stage.settings
+    tab = Tab(clock, settings.spending_rules().price_micros)
+    with ExitStack() as stack:
+        spool = stack.enter_context(closing(wiring.open_spool(settings, stage.keys)))
+        collection = wiring.make_collection(settings, tab) if settings.recognition.cloud else None
+        if collection is not None:
+            stack.callback(collection.close)
+        registry = wiring.make_registry(settings, stage.keys, spool, clock, "demo")
+        desk = wiring.make_desk(settings, stage.keys, registry, eyes, collection)
+        consent = Consent(clock.now(), settings.enrollment.consent_text)
+        report = enroll(desk, take(desk), Request(name, consent, why="demonstration"))
+        if bill := tab.bill():
+            spool.add_bill(bill)
+    return report
 
 
 class Listened:

@@ -1,4 +1,7 @@
-"""Serves the stand-in by hand: python -m tests.standin serve; it ends at TERM or INT."""
+"""Serves the stand-in by hand: python -m tests.standin serve; it ends at TERM or INT.
+
+With `demo` in place of `serve` it shows the demonstration on itself, and ends with that.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,17 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.standin.demo import show
 from tests.standin.running import StandIn
 from tests.standin.settings import Notes
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; 0 when it was ended, 2 when it cannot start."""
-    asked = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["demo"]:
+        return show(given[1:])
+    asked = _parser().parse_args(given)
     ended = _ended()
     with tempfile.TemporaryDirectory(prefix="standin-") as temporary:
         folder = Path(asked.folder or temporary).resolve()
@@ -45,7 +52,9 @@ def _ended() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.standin", description="A stand-in for Amazon Rekognition.")
-    serve = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("demo", help="run `smileaccess demo` on it, with what else is given")
+    serve = commands.add_parser(
         "serve", help="serve until TERM or INT", description="Serve on 127.0.0.1 until TERM or INT."
     )
     serve.add_argument("--port", type=int, default=0, help="the port (any free one)")

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
 class Notes:
     """Where everything is; `ca_file` is None without TLS."""
 
+    COLLECTION: ClassVar[str] = "smileaccess"
+
     url: str
     region: str
     ca_file: Path | None
     credentials: Path
 
-    def snippet(self, collection: str = "smileaccess") -> str:
+    def snippet(self, collection: str = COLLECTION) -> str:
         """Return the settings of a door that uses the stand-in, in TOML."""
         ca_bundle = "" if self.ca_file is None else f'ca_bundle = "{self.ca_file}"\n'
         return (
