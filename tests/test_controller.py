@@ -12,6 +12,7 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smileaccess.approach import ApproachRules
 from smileaccess.controller import AWAKE_S
 from smileaccess.door import DoorRules
 from smileaccess.errors import (
@@ -23,6 +24,7 @@ from smileaccess.errors import (
     RecognizerUnavailable,
     RecordsFailed,
     RecordsUnavailable,
+    SpendingCapReached,
     VisionFailed,
 )
 from smileaccess.events import ConductChanged, MembersChanged, Noted, Pressed, StatusAsked, StopAsked, Summoned
@@ -31,6 +33,7 @@ from smileaccess.model import (
     Candidate,
     DoorInput,
     Emotion,
+    Health,
     LivenessMode,
     MemberStatus,
     Outcome,
@@ -256,6 +259,36 @@ def test_the_recognizer_is_given_what_time_is_left() -> None:
     assert rig.recognizer.timeouts[-1] < 3.0
 
 
+def test_billed_calls_have_their_price_on_record() -> None:
+    """Those of every question of the attempt, at the price of the settings."""
+    rig = Rig(replace(CONDUCT, price=0.002))
+    attempt = rig.attempt()
+
+    assert (attempt.calls, attempt.cost) == (3, 0.006)
+
+
+def test_calls_made_in_vain_are_on_record_too() -> None:
+    """A question that ended in a fault has cost what it has cost."""
+    rig = Rig()
+    error = RecognizerUnavailable("throttled")
+    error.calls = 4
+    rig.recognizer.error = error
+    rig.press()
+    rig.watch(1.0)
+
+    assert [(attempt.reason, attempt.calls, attempt.cost) for attempt in rig.ended] == [
+        (Reason.RECOGNIZER_UNAVAILABLE, 4, 0.004)
+    ]
+
+
+def test_an_attempt_without_billed_calls_has_no_cost() -> None:
+    """Nothing is not a price of zero."""
+    rig = Rig()
+    rig.recognizer.answer = lambda examination: replace(examination, calls=0)
+
+    assert (rig.attempt().calls, rig.ended[0].cost) == (0, None)
+
+
 # --- denials
 
 
@@ -388,6 +421,7 @@ def odd_answer(rig: Rig) -> None:
         (use("recognizer", RecognizerUnavailable("off")), Reason.RECOGNIZER_UNAVAILABLE),
         (use("recognizer", RecognizerTimedOut("slow")), Reason.RECOGNIZER_UNAVAILABLE),
         (use("recognizer", RecognizerFailed("refused")), Reason.RECOGNIZER_UNAVAILABLE),
+        (use("recognizer", SpendingCapReached("enough")), Reason.SPENDING_CAP),
         (use("recognizer", KeyError("odd")), Reason.INTERNAL_ERROR),
         (open_fails(RecordsUnavailable("full")), Reason.RECORDS_UNAVAILABLE),
         (open_fails(RecordsFailed("damaged")), Reason.RECORDS_UNAVAILABLE),
@@ -708,6 +742,16 @@ def test_the_status_tells_how_the_door_stands() -> None:
     )
 
 
+def test_the_status_tells_who_recognizes() -> None:
+    """The first choice as long as it answers, then the other one, since when and why."""
+    rig = Rig()
+    assert rig.status()["recognizer"] == {"name": "fake", "active": "fake", "fallback_s": None, "cause": ""}
+    rig.recognizer.standing = Health("embedded", rig.clock.time - 30.0, "throttled")
+
+    told = {"name": "fake", "active": "embedded", "fallback_s": 30.0, "cause": "throttled"}
+    assert rig.status()["recognizer"] == told
+
+
 # --- the approach sensor
 
 
@@ -736,6 +780,44 @@ def test_an_approach_may_be_ignored() -> None:
     rig.press(APPROACH)
 
     assert (rig.journal, rig.controller.next_deadline) == ([], None)
+
+
+def test_a_sensor_that_fires_without_a_face_rests_longer_and_longer() -> None:
+    """A tree before the sensor is soon not listened to; the button is, and whoever shows a face ends the rest."""
+    rig = Rig(replace(CONDUCT, approach="attempt", approaching=ApproachRules(first_s=30.0, limit_s=300.0)))
+    seen = rig.vision.scene
+    rig.vision.scene = lambda _at: make_sight()
+    heard = []
+    for _ in range(3):
+        rig.press(APPROACH)
+        rig.watch(5.0)
+        heard.append(len(rig.ended))
+        rig.press(APPROACH)
+        rig.watch(5.0)
+        heard.append(len(rig.ended))
+        rig.wait(rig.status()["sensor_rests_s"] + 0.1)
+
+    assert heard == [1, 1, 2, 2, 3, 3]
+    rig.vision.scene = lambda _at: make_sight()
+    rig.press(APPROACH)
+    rig.watch(5.0)
+    assert rig.status()["sensor_rests_s"] > 200
+    rig.vision.scene = seen
+    assert granted(rig.attempt())
+    assert rig.status()["sensor_rests_s"] == 0
+
+
+def test_the_recognizer_gets_ready_when_somebody_comes_near_and_when_an_attempt_begins() -> None:
+    """Its connections are open before its first question; a lock-out needs none."""
+    rig = Rig()
+    rig.press(APPROACH)
+    assert rig.recognizer.prepared == 1
+    rig.press()
+    assert rig.recognizer.prepared == 2
+
+    locked = Rig(lock_out=LockOut(10, Rig().at(0.0)))
+    locked.press()
+    assert locked.recognizer.prepared == 0
 
 
 def test_an_approach_during_an_attempt_changes_nothing() -> None:

@@ -398,3 +398,73 @@ def test_a_row_that_waits_is_written_without_another_one(round_: Round) -> None:
     round_.scene.members.await_looks(3)
 
     assert (round_.recorder.waiting, round_.records.put_down) == (0, [event])
+
+
+# The fallback
+
+
+class Fallback:
+    """A recognizer that may be gone, and all that is told of it."""
+
+    def __init__(self, alarm_after_s: float = 60.0) -> None:
+        self.clock = FakeClock()
+        self.gallery = Gallery()
+        self.told: list[str] = []
+        self.watch = RecognizerWatch(
+            self.gallery, self.clock, lambda kind, _why, _detail: self.told.append(kind), lambda: alarm_after_s
+        )
+
+    def look(self, health: Health, after_s: float = 0.0) -> list[str]:
+        self.clock.advance(after_s)
+        self.gallery.standing = health
+        self.watch.look()
+        return self.told
+
+
+def test_a_recognizer_that_is_well_is_no_news() -> None:
+    """Nothing is told of it, however often it is looked at."""
+    fallback = Fallback()
+    assert [*fallback.look(Health("fake")), *fallback.look(Health("fake"), 100.0)] == []
+
+
+def test_the_fallback_is_told_once_and_so_is_its_end() -> None:
+    """One line and one event when it begins, and when it is over."""
+    fallback = Fallback()
+    gone = Health("embedded", fallback.clock.time, "throttled")
+    for _ in range(3):
+        fallback.look(gone, 1.0)
+    assert fallback.told == ["recognizer_moved"]
+    fallback.look(Health("fake"))
+    fallback.look(Health("fake"))
+    assert fallback.told == ["recognizer_moved", "recognizer_back"]
+
+
+def test_an_alarm_is_raised_once_when_it_lasts() -> None:
+    """Not before its time, and anew for the next outage."""
+    fallback = Fallback(alarm_after_s=60.0)
+    gone = Health("embedded", fallback.clock.time, "throttled")
+    with capture_logs() as logs:
+        fallback.look(gone, 59.9)
+        assert "recognizer_alarm" not in fallback.told
+        fallback.look(gone, 0.1)
+        fallback.look(gone, 100.0)
+    assert fallback.told == ["recognizer_moved", "recognizer_alarm"]
+    assert [line["log_level"] for line in logs] == ["warning", "error"]
+
+    fallback.look(Health("fake"))
+    fallback.look(Health("embedded", fallback.clock.time - 61.0, "gone again"))
+    assert fallback.told[2:] == ["recognizer_back", "recognizer_moved", "recognizer_alarm"]
+
+
+def test_the_upkeep_looks_at_the_recognizer(scene: Scene) -> None:
+    """It is one of the things that it looks after all the time."""
+    round_ = Round(scene)
+    scene.gallery.standing = Health("embedded", scene.clock.time, "throttled")
+    round_.upkeep.start()
+    try:
+        waited = threading.Event()
+        while not round_.told and not waited.wait(0.005):
+            pass
+    finally:
+        round_.upkeep.close()
+    assert [told[0] for told in round_.told] == ["recognizer_moved"]
