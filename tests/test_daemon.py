@@ -6,274 +6,27 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
-import sys
-import tempfile
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
 
-import cv2
 import pytest
 
-from smileaccess.control import ControlClient
-from smileaccess.demo.scenes import FACES, MEMBER_PHOTOGRAPH, build_scenes
-from smileaccess.errors import ControlError, ControlUnavailable
-from smileaccess.keys import ALL_KEYS, KeyRing, make_keys
-from smileaccess.membership import new_member_id, new_template_id, seal_template, sign
-from smileaccess.model import (
-    Attempt,
-    Consent,
-    DoorEvent,
-    Member,
-    MemberStatus,
-    Outcome,
-    Reason,
-    Template,
-    Trigger,
-    uuid7,
-)
-from smileaccess.records.spool import Spool
-from smileaccess.vision.eyes import LocalEyes
-from tests.fakes_vision import framed, photograph
-
-PATIENCE_S = 30.0
-"""How long anything may take before a test fails: machines that run tests are busy."""
-
-TICK_S = 0.05
-
-Found = TypeVar("Found")
-
-
-def eventually(look: Callable[[], Found | None]) -> Found:
-    """Return what `look` finds, looking again and again until there is something."""
-    pause = threading.Event()
-    for _ in range(int(PATIENCE_S / TICK_S)):
-        if found := look():
-            return found
-        pause.wait(TICK_S)
-    raise AssertionError(f"nothing came of {look} within {PATIENCE_S} s")
-
-
-# What stands before the door, made once
-
-
-@dataclass(frozen=True)
-class Reel:
-    """Folders of pictures as the camera would see them, and the member's embedding."""
-
-    smiling: Path
-    neutral: Path
-    embedding: Any
-    model: str
+from smileaccess.demo.scenes import FACES
+from smileaccess.model import Reason, Trigger
+from tests.doors import GRANTED, PATIENCE_S, House, Reel, building, denied, ended, eventually, make_reel
 
 
 @pytest.fixture(scope="module")
 def reel(tmp_path_factory: pytest.TempPathFactory) -> Reel:
-    folders = {True: tmp_path_factory.mktemp("smiling"), False: tmp_path_factory.mktemp("neutral")}
-    with closing(LocalEyes()) as eyes:
-        clip = build_scenes(eyes)[0].clip
-        for smiling, folder in folders.items():
-            for number in range(8):
-                pixels = clip.picture(1.0 + number / 15, 2.0 if smiling else None)
-                assert cv2.imwrite(str(folder / f"{number}.png"), pixels)
-        frame = framed(photograph(MEMBER_PHOTOGRAPH.stem))
-        embedding = eyes.embed(frame, eyes.look(frame).faces[0])
-    return Reel(folders[True], folders[False], embedding, eyes.model)
-
-
-SETTINGS = """\
-[door]
-name = "side"
-unlock_s = 1.0
-cool_down_s = 0.0
-attempt_s = {attempt_s}
-
-[camera]
-kind = "reel"
-path = "{camera}"
-
-[panel]
-kind = "silent"
-
-[liveness]
-mode = "{mode}"
-answer_s = {answer_s}
-
-[lockout]
-free = 100
-
-[records]
-database = "{folder}/door.db"
-
-[keys]
-directory = "{folder}/keys"
-
-[control]
-socket = "{socket}"
-"""
-
-
-@dataclass
-class House:
-    """A door's folder, and the processes that run on it."""
-
-    folder: Path
-    socket: Path
-    camera: Path
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    @property
-    def config(self) -> Path:
-        return self.folder / "smileaccess.toml"
-
-    def write_settings(self, mode: str = "smile", *, attempt_s: float = 10.0, answer_s: float = 4.0) -> None:
-        told = SETTINGS.format(
-            camera=self.camera,
-            mode=mode,
-            folder=self.folder,
-            socket=self.socket,
-            attempt_s=attempt_s,
-            answer_s=answer_s,
-        )
-        self.config.write_text(told, encoding="utf-8")
-
-    @property
-    def keys(self) -> KeyRing:
-        return KeyRing.load(self.folder / "keys", need=ALL_KEYS)
-
-    def spool(self) -> closing[Spool]:
-        return closing(Spool.open(self.folder / "door.db", "side", self.keys.chain, must_exist=False))
-
-    def enroll(self, reel: Reel) -> str:
-        """Put the member of the pictures on the list, as the enroller signs him; return the id."""
-        keys, now = self.keys, datetime.now(UTC)
-        member_id, template_id = new_member_id(), new_template_id()
-        sealed = seal_template(reel.embedding, member_id, template_id, reel.model, keys.templates)
-        template = Template(template_id, reel.model, sealed, now)
-        member = Member(member_id, 1, "Ann", MemberStatus.ACTIVE, now, Consent(now, "1"), templates=(template,))
-        with self.spool() as spool:
-            spool.put_member(
-                sign(member, keys.enroller), DoorEvent(uuid7(), "side", now, "member_enrolled", "test", "")
-            )
-        return member_id
-
-    def command(self, *arguments: str | Path) -> list[str]:
-        return [sys.executable, "-m", "smileaccess", "--config", str(self.config), *map(str, arguments)]
-
-    def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        """Run a command of the program to its end."""
-        return subprocess.run(
-            self.command(*arguments),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S * 2,
-            check=False,
-        )
-
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start the daemon and wait until it answers."""
-        with (self.folder / "log").open("ab") as log:
-            process = subprocess.Popen(self.command("run"), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self.processes.append(process)
-
-        def answers() -> bool:
-            assert process.poll() is None, self.log_text()
-            with suppress(ControlUnavailable):
-                return bool(self.status())
-            return False
-
-        eventually(answers)
-        return process
-
-    def client(self) -> ControlClient:
-        return ControlClient(self.socket)
-
-    def status(self) -> dict[str, Any]:
-        with self.client() as client:
-            return client.status("test")
-
-    def begin(self) -> str:
-        """Start an attempt, once the door is free; return its id when it is on record."""
-
-        def begun() -> str | None:
-            with self.client() as client, suppress(ControlError):
-                return client.attempt("test")
-            return None
-
-        attempt_id = eventually(begun)
-        eventually(lambda: self.rows("SELECT id FROM attempts WHERE id = ?", attempt_id))
-        return attempt_id
-
-    def attempted(self) -> Attempt:
-        """Make one attempt and return it as it stands on record once it has ended."""
-        attempt_id = self.begin()
-        eventually(lambda: self.rows("SELECT id FROM attempts WHERE id = ? AND closed_at > ''", attempt_id))
-        with self.spool() as spool:
-            return spool.attempt(attempt_id)
-
-    def log_text(self) -> str:
-        return (self.folder / "log").read_text(encoding="utf-8")
-
-    def logged(self, event: str) -> list[dict[str, Any]]:
-        """Return the log's whole lines of one event."""
-        lines = [json.loads(line) for line in self.log_text().splitlines(keepends=True) if line.endswith("}\n")]
-        return [line for line in lines if line["event"] == event]
-
-    def events(self) -> list[DoorEvent]:
-        """Return what is on record beside the attempts, oldest first, without those of the tests' own questions."""
-        with self.spool() as spool:
-            return [event for event in reversed(list(spool.events())) if event.kind != "control_status"]
-
-    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self.folder / "door.db")) as db:
-            return db.execute(sql, values).fetchall()
-
-    def outsider(self, sql: str, *values: Any) -> None:
-        """Write past the program."""
-        with closing(sqlite3.connect(self.folder / "door.db")) as db, db:
-            db.execute(sql, values)
-
-    def end(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-            process.wait(PATIENCE_S)
+    return make_reel(tmp_path_factory.mktemp("reel"))
 
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., House]]:
-    """Return what makes a house with keys and settings; its processes end with the module at the latest."""
-    houses: list[House] = []
-    with tempfile.TemporaryDirectory(prefix="smileaccess-") as sockets:  # short: a socket's path must be
-
-        def make(camera: Path, **settings: Any) -> House:
-            house = House(tmp_path_factory.mktemp("house"), Path(sockets) / f"{len(houses)}.sock", camera)
-            houses.append(house)
-            make_keys(house.folder / "keys")
-            house.write_settings(**settings)
-            return house
-
+    with building(tmp_path_factory.mktemp) as make:
         yield make
-        for house in houses:
-            house.end()
-
-
-def ended(attempt: Attempt) -> tuple[Outcome | None, Reason | None]:
-    return attempt.outcome, attempt.reason
-
-
-GRANTED = (Outcome.GRANTED, None)
-
-
-def denied(reason: Reason) -> tuple[Outcome, Reason]:
-    return Outcome.DENIED, reason
 
 
 # A door that runs, before it a member who smiles
@@ -429,7 +182,7 @@ def test_a_second_daemon_is_refused_and_leaves_the_first_alone(
     build: Callable[..., House], reel: Reel, own: str
 ) -> None:
     """One door's database, or its socket, has one daemon; the first one's open attempt stays open."""
-    house = build(reel.neutral, answer_s=15.0, attempt_s=60.0)
+    house = build(reel.still, answer_s=15.0, attempt_s=60.0)
     house.enroll(reel)
     house.start()
     attempt_id = house.begin()
@@ -443,7 +196,7 @@ def test_a_second_daemon_is_refused_and_leaves_the_first_alone(
         "database": f"smileaccess: control: {house.socket}: another daemon listens there: stop it first",
     }
     assert (second.returncode, second.stderr.strip().splitlines()[-1]) == (1, refusals[own])
-    assert house.rows("SELECT id, outcome FROM attempts") == [(attempt_id, None)]
+    assert house.rows("SELECT id, outcome, reason FROM attempts") == [(attempt_id, None, None)]
     assert house.status()["attempt"] == attempt_id
     assert [event.kind for event in house.events()] == ["member_enrolled", "start", "control_attempt"]
 

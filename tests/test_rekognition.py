@@ -147,7 +147,6 @@ def counted(cloud: Cloud) -> dict[str, int]:
 def test_a_member_is_named_by_one_frame(cloud: Cloud, known: RekognitionRecognizer) -> None:
     """Two calls about one neutral frame tell who it is and where the face is."""
     question = cloud.question(scene("obama-neutral"))
-    cloud.service.calls.clear()
     found = known.examine(question)
 
     assert (names(found), found.hindrance, found.calls) == (["m_ann"], None, 2)
