@@ -6,11 +6,12 @@ It follows one face: what another track shows is never counted for it. It does n
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from smileaccess import liveness
+from smileaccess.ballot import Ballot, Standard
 from smileaccess.gates import Limits, hindrance
 from smileaccess.liveness import LivenessRules, Stage
 from smileaccess.model import (
@@ -24,30 +25,6 @@ from smileaccess.model import (
     Reason,
     Sight,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Standard:
-    """What the answers of one recognizer must reach, and how often it is asked in an attempt.
-
-    A similarity below `threshold` names nobody; `agreeing` frames must name one member. At most `searches` frames are
-    searched, and `expressions` smiling ones looked at. `billed` says how many billed calls a question takes at least.
-    """
-
-    name: str
-    threshold: float = 99.0
-    agreeing: int = 2
-    searches: int = 4
-    expressions: int = 2
-    billed: Mapping[Purpose, int] = field(default_factory=dict)
-
-
-STANDARDS: Mapping[str, Standard] = {
-    "embedded": Standard("embedded"),
-    "rekognition": Standard("rekognition", agreeing=1, searches=2, billed={Purpose.IDENTITY: 2, Purpose.EXPRESSION: 1}),
-}
-"""Every recognizer's standard but for its threshold: the embedded one errs the more often in a single frame, and each
-of Rekognition's costs money."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +46,6 @@ class ExaminingRules:
     max_calls: int = 6
     grace_s: float = 1.0
     patience_s: float = 3.0
-
-    def standard(self, name: str) -> Standard:
-        """Return the standard of the recognizer of this name; LookupError for one that is not to be asked."""
-        known = {each.name: each for each in self.standards}
-        if name not in known:
-            raise LookupError(f"recognizer {name}: has answered and was not to be asked")
-        return known[name]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,12 +126,12 @@ class Examining:
     @property
     def identified(self) -> Candidate | None:
         """The member whom enough frames of one recognizer agree on, with the best similarity."""
-        return self._identity()[0]
+        return self._ballot.identity[0]
 
     @property
     def complete(self) -> bool:
         """Whether nothing more need be seen or asked for a decision."""
-        if self._track_lost or self._ambiguous() or self._hindrance() is not None:
+        if self._track_lost or self._ballot.ambiguous or self._hindrance() is not None:
             return True
         if self._asked is not None:
             return False
@@ -174,18 +144,19 @@ class Examining:
     def evidence(self, fault: Reason | None = None) -> Evidence:
         """Return what is known now, for policy to judge."""
         counts = self._expression() or next(iter(reversed(self.examinations)), None)
-        identified, recognizer = self._identity()
+        ballot = self._ballot
+        identified, recognizer = ballot.identity
         unanswered = self._unanswered()
         told = None if unanswered is Reason.AMBIGUOUS_MATCH else unanswered
         return Evidence(
             fault=fault,
             hindrance=None if self._withdrawn() else self._lasting_hindrance() or told,
             track_lost=self._track_lost or self._swapped() or self._withdrawn(),
-            unrecognized=bool(self._searched()) and (self._exhausted() or not self._named()),
-            ambiguous=self._ambiguous() or unanswered is Reason.AMBIGUOUS_MATCH,
+            unrecognized=bool(ballot.searched) and (self._exhausted() or not ballot.named),
+            ambiguous=ballot.ambiguous or unanswered is Reason.AMBIGUOUS_MATCH,
             identified=identified,
             recognizer=recognizer,
-            fallback=any(e.recognizer != self.rules.standards[0].name for e in self.examinations),
+            fallback=ballot.fallback,
             liveness=liveness.verdict(self.challenge),
             live=self._live(),
             smile=counts.smile if counts else None,
@@ -195,12 +166,12 @@ class Examining:
     def summary(self) -> dict[str, Any]:
         """Return what goes on record besides the decision: the fields of `model.Attempt`, in plain values."""
         best = max((c.similarity for e in self.examinations for c in (e.candidates or ())[:1]), default=None)
-        decided = self._decided()
+        decided = self._ballot.decided
         return {
             "similarity": None if best is None else round(best, 3),
             "recognizer": None if decided is None else decided.recognizer,
             "model": None if decided is None else decided.model,
-            "calls": sum(e.calls for e in self.examinations),
+            "calls": self._ballot.spent,
             "stages_ms": dict(self.stages),
             "detail": {
                 "frames": dict(self.tally),
@@ -256,71 +227,23 @@ class Examining:
         waited = self._clear_since is not None and self._now - self._clear_since >= self.rules.grace_s
         return neutral or waited or self.challenge.stage is Stage.PASSED
 
-    def _standard(self) -> Standard:
-        """Return the standard of the recognizer that is likely to answer next: the one that answered last."""
-        name = self.examinations[-1].recognizer if self.examinations else self.rules.standards[0].name
-        return self.rules.standard(name)
+    @property
+    def _ballot(self) -> Ballot:
+        return Ballot(self.rules.standards, self.rules.margin, self.examinations)
 
     def _may_ask(self, purpose: Purpose) -> bool:
         """Say whether another question of this kind is allowed for, by number and by its billed calls."""
-        standard = self._standard()
-        asked = sum((e.purpose, e.recognizer) == (purpose, standard.name) for e in self.examinations)
+        standard = self._ballot.next_standard
         most = standard.searches if purpose is Purpose.IDENTITY else standard.expressions
+        asked = self._ballot.answered(purpose, standard.name)
         return asked < most and self._allowance(purpose) >= standard.billed.get(purpose, 0)
 
     def _allowance(self, purpose: Purpose) -> int:
         """Return how many billed calls a question may take; after a search, the smile must still be affordable."""
-        left = self.rules.max_calls - sum(e.calls for e in self.examinations)
+        left = self.rules.max_calls - self._ballot.spent
         if purpose is Purpose.IDENTITY and self.rules.liveness.mode is not LivenessMode.OFF:
-            left -= self._standard().billed.get(Purpose.EXPRESSION, 0)
+            left -= self._ballot.next_standard.billed.get(Purpose.EXPRESSION, 0)
         return max(0, left)
-
-    def _identity(self) -> tuple[Candidate | None, str | None]:
-        """Return the member who is identified, and the recognizer that named them."""
-        if len(self._named()) == 1 and not self._near_tie():
-            for recognizer, votes in self._votes().items():
-                member_id, similarities = next(iter(votes.items()))
-                if len(similarities) >= self.rules.standard(recognizer).agreeing:
-                    return Candidate(member_id, max(similarities)), recognizer
-        return None, None
-
-    def _named(self) -> set[str]:
-        """Return every member that any searched frame named, by any recognizer."""
-        return {member_id for votes in self._votes().values() for member_id in votes}
-
-    def _votes(self) -> dict[str, dict[str, list[float]]]:
-        """Return, by recognizer and member, the similarities of the frames that named that member."""
-        votes: dict[str, dict[str, list[float]]] = {}
-        for examination in self._searched():
-            best = examination.candidates[0] if examination.candidates else None
-            if best is not None and best.similarity >= self._threshold(examination):
-                own = votes.setdefault(examination.recognizer, {})
-                own.setdefault(best.member_id, []).append(best.similarity)
-        return votes
-
-    def _threshold(self, examination: Examination) -> float:
-        return self.rules.standard(examination.recognizer).threshold
-
-    def _decided(self) -> Examination | None:
-        """Return the newest examination of the recognizer that identified the member, else the newest of all."""
-        recognizer = self._identity()[1]
-        own = [e for e in self._searched() if e.recognizer == recognizer] or self.examinations
-        return own[-1] if own else None
-
-    def _searched(self) -> list[Examination]:
-        return [e for e in self.examinations if e.purpose is Purpose.IDENTITY and e.candidates is not None]
-
-    def _near_tie(self) -> bool:
-        return any(
-            e.candidates is not None
-            and len(e.candidates) > 1
-            and e.candidates[1].similarity >= self._threshold(e)
-            and e.candidates[0].similarity - e.candidates[1].similarity < self.rules.margin
-            for e in self._searched()
-        )
-
-    def _ambiguous(self) -> bool:
-        return len(self._named()) > 1 or self._near_tie()
 
     def _exhausted(self) -> bool:
         """Say whether nobody is identified and no further frame may be searched."""

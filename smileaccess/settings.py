@@ -19,9 +19,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from smileaccess.approach import ApproachRules
+from smileaccess.ballot import STANDARDS
 from smileaccess.door import DoorRules
 from smileaccess.errors import SettingsError
-from smileaccess.examining import STANDARDS, ExaminingRules
+from smileaccess.examining import ExaminingRules
 from smileaccess.gates import EnrollmentLimits, Limits
 from smileaccess.liveness import LivenessRules
 from smileaccess.model import Emotion, LivenessMode

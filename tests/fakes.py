@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smileaccess.ballot import Standard
 from smileaccess.conduct import Conduct
 from smileaccess.controller import Controller
 from smileaccess.door import DoorRules
 from smileaccess.errors import RecordsUnavailable
 from smileaccess.events import Event, MembersChanged, Pressed, StatusAsked, UnlockAsked
-from smileaccess.examining import ExaminingRules, Standard
+from smileaccess.examining import ExaminingRules
 from smileaccess.jobs import Ports
 from smileaccess.liveness import LivenessRules
 from smileaccess.model import (

@@ -166,8 +166,8 @@ class FakeRecognizer:
         same = [id_ for id_, own in self._known.items() if any(float(one @ probe) > 0.5 for one in own)]
         candidates = tuple(Candidate(id_, 99.5) for id_ in same)
         return Examination(
-            self.name, self._vision.model, question.purpose, frame.sequence, face.track, face.box, candidates, face.smile,
-            face.emotions, duration_ms=0.0,
+            self.name, self._vision.model, question.purpose, frame.sequence, face.track, face.box, candidates,
+            face.smile, face.emotions, duration_ms=0.0,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smileaccess.examining import Ask, Examining, ExaminingRules, Standard
+from smileaccess.ballot import Standard
+from smileaccess.examining import Ask, Examining, ExaminingRules
 from smileaccess.gates import Limits
 from smileaccess.liveness import LivenessRules, Stage
 from smileaccess.model import Box, Candidate, Emotion, Evidence, Face, LivenessMode, Purpose, Reason, Sight

@@ -26,10 +26,22 @@ INNER: dict[str, set[str]] = {
     "gates": {"model"},
     "signals": {"model"},
     "canonical": {"model"},
-    "examining": {"model", "gates", "liveness"},
+    "ballot": {"model"},
+    "examining": {"model", "ballot", "gates", "liveness"},
     "conduct": {"approach", "door", "examining", "policy", "settings"},
     "events": {"model", "errors", "conduct"},
-    "settings": {"model", "errors", "approach", "door", "examining", "gates", "liveness", "policy", "spending"},
+    "settings": {
+        "model",
+        "errors",
+        "approach",
+        "ballot",
+        "door",
+        "examining",
+        "gates",
+        "liveness",
+        "policy",
+        "spending",
+    },
     # Small tools that know nothing of a door.
     "clock": set(),
     "durable": set(),
@@ -54,7 +66,7 @@ INNER: dict[str, set[str]] = {
 }
 """Every module of the inner house, and all that it may import of ours."""
 
-PURE = {"model", "policy", "liveness", "door", "gates", "examining", "signals", "canonical", "approach"}
+PURE = {"model", "policy", "liveness", "door", "gates", "examining", "signals", "canonical", "approach", "ballot"}
 """These may import nothing that reaches out of the process, not even of the standard library."""
 
 PURE_LIBRARY = {

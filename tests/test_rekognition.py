@@ -441,6 +441,16 @@ def test_a_certificate_that_is_not_trusted(cloud: Cloud) -> None:
     assert counted(cloud) == {"DetectFaces": 0, "SearchFacesByImage": 0}
 
 
+def test_a_profile_that_stands_in_the_settings_file_of_credentials_only(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked for there, also for the certificates, which the environment need not name."""
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    cloud.recognizer(place=cloud.place(ca_file=""))
+    with pytest.raises(RecognizerUnavailable, match="nobody"):
+        cloud.recognizer(place=cloud.place(ca_file="", profile="nobody"))
+
+
 @pytest.mark.parametrize("content", [None, "no certificate"], ids=["missing", "other"])
 def test_a_file_of_certificates_that_is_none(cloud: Cloud, tmp_path: Path, content: str | None) -> None:
     """The setting is named when the recognizer is made, not at the first press."""

@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from smileaccess.ballot import Standard
 from smileaccess.conduct import Conduct
 from smileaccess.door import DoorRules
 from smileaccess.errors import SettingsError
-from smileaccess.examining import ExaminingRules, Standard
+from smileaccess.examining import ExaminingRules
 from smileaccess.gates import EnrollmentLimits, Limits
 from smileaccess.liveness import LivenessRules
 from smileaccess.model import Emotion, LivenessMode

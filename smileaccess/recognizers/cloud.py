@@ -138,16 +138,13 @@ def make_client(service: Service, *, timeout_s: float, attempts: int) -> Any:
     `timeout_s` bounds each wait on its own connections, `attempts` is the number of tries of each call.
     """
     with translated(f"{service.host}: the credentials"):
-        session = botocore.session.Session(profile=service.profile or None)
-        if service.credentials_file:
-            session.set_config_variable("credentials_file", service.credentials_file)
         config = Config(
             connect_timeout=timeout_s,
             read_timeout=timeout_s,
             retries={"total_max_attempts": attempts, "mode": "standard"},
             user_agent_extra="smileaccess",
         )
-        return boto3.Session(botocore_session=session).client(
+        return boto3.Session(botocore_session=session_of(service)).client(
             "rekognition",
             region_name=service.region,
             endpoint_url=service.endpoint or None,
@@ -156,10 +153,20 @@ def make_client(service: Service, *, timeout_s: float, attempts: int) -> Any:
         )
 
 
+def session_of(service: Service) -> botocore.session.Session:
+    """Return botocore's session of these credentials and this profile, which reads their files when it is asked."""
+    session = botocore.session.Session(profile=service.profile or None)
+    if service.credentials_file:
+        session.set_config_variable("credentials_file", service.credentials_file)
+    return session
+
+
 def trusted(service: Service) -> str:
-    """Return the file of the certificates that the service is held to."""
-    configured = botocore.session.Session(profile=service.profile or None).get_config_variable("ca_bundle")
-    return service.ca_file or configured or get_cert_path(True)
+    """Return the file of the certificates that the service is held to; ServiceError for a profile that is not there."""
+    if service.ca_file:
+        return service.ca_file
+    with translated(f"{service.host}: the credentials"):
+        return str(session_of(service).get_config_variable("ca_bundle") or get_cert_path(True))
 
 
 def _refusal(what: str, error: botocore.exceptions.ClientError) -> ServiceError:

@@ -292,6 +292,8 @@ class RekognitionRecognizer:
     def _transport(self) -> Transport:
         try:
             return Transport(trusted(self._service))
+        except ServiceError as error:
+            raise RecognizerUnavailable(str(error)) from error
         except (OSError, ValueError) as error:
             raise RecognizerUnavailable(
                 f"{self._service.host}: [rekognition] ca_bundle = {self._service.ca_file!r}: {error}: "

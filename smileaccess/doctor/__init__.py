@@ -1,0 +1,77 @@
+"""Looks at a whole installation and says what is fine, what to know and what to mend; it changes nothing.
+
+One call of Amazon Rekognition is billed, and put on record as such. Nothing that it tells holds a key or a name.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from smileaccess.doctor import door, machine, records
+from smileaccess.doctor.findings import Check, Look, Remark, fault, warning
+
+if TYPE_CHECKING:
+    from smileaccess.doctor.site import Site
+
+UNANSWERED = warning("not looked at: the service does not answer this door", "see the findings above")
+
+
+def asking(name: str, *, anyway: bool = False) -> Look:
+    """Return a check of `smileaccess.doctor.cloud` by name, which loads boto3 only when it looks.
+
+    After the service did not answer a check, the others are left out, but for those that look `anyway`.
+    """
+
+    def look(site: Site) -> Iterator[Remark]:
+        if site.unanswered and not anyway:
+            yield UNANSWERED
+            return
+        try:
+            cloud = importlib.import_module("smileaccess.doctor.cloud")
+        except ModuleNotFoundError as error:
+            advice = "install smileaccess with its extra: pip install 'smileaccess[rekognition]'"
+            yield UNANSWERED if site.unanswered else fault(f"{error.name} is not installed", advice)
+            site.unanswered = True
+            return
+        try:
+            yield from getattr(cloud, name)(site)
+        except cloud.ServiceError as error:
+            again = site.unanswered
+            site.unanswered = again or error.trouble in cloud.SILENT
+            yield UNANSWERED if again else cloud.trouble(error)
+
+    return look
+
+
+CHECKS = (
+    Check("settings", door.settings),
+    Check("place", door.place),
+    Check("emotions", door.emotions),
+    Check("keys", records.keys),
+    Check("user", machine.user),
+    Check("groups", machine.groups),
+    Check("panel", door.panel),
+    Check("libraries", machine.libraries, bound_s=30.0, wait="loading OpenCV"),
+    Check("networks", machine.networks, bound_s=60.0, wait="loading and running every network"),
+    Check("camera", door.camera, bound_s=30.0, wait="opening the camera, up to 10 s, and watching it for one"),
+    Check("database", records.database, bound_s=20.0, wait="looking through the file, up to 5 s"),
+    Check("disk", machine.disk),
+    Check("clock", machine.clock),
+    Check("members", records.members, bound_s=30.0, wait="checking every signature"),
+    Check("faces", records.faces, bound_s=30.0),
+    Check("fallback", records.fallback, bound_s=30.0),
+    Check("spending", records.spending),
+    Check("credentials", asking("credentials"), bound_s=30.0, cloud=True, wait="loading boto3, looking for a key"),
+    Check("service", asking("service"), bound_s=30.0, cloud=True, wait="asking Amazon Rekognition, up to 10 s"),
+    Check("service clock", asking("service_clock", anyway=True), cloud=True),
+    Check("collection", asking("collection"), bound_s=30.0, cloud=True, wait="asking Amazon Rekognition"),
+    Check("rights", asking("rights"), bound_s=120.0, cloud=True, wait="trying up to 16 harmless calls"),
+)
+"""Every check, in the order in which they are made; docs/doctor.md explains each."""
+
+
+def applicable(site: Site) -> tuple[Check, ...]:
+    """Return the checks that concern this installation, without those of the cloud where it may not be asked."""
+    return tuple(check for check in CHECKS if site.asks_cloud or not check.cloud)
