@@ -1,29 +1,41 @@
 """Makes a member of a person's photographs, or says why not; it never keeps a picture and leaves nothing half done.
 
 Photographs pass the quality gates, then a search for the same face under another name, then each other's company (one
-person in all of them), then a search-back with the list as it would be; only what passed all is signed and stored, and
-it is searched for once more in what was stored. A use case: it knows ports, membership, gates, model and errors.
+person in all of them), then a search-back with the list as it would be; with a collection, its own duplicate search,
+indexing and search-back follow. Only what passed all is signed and stored, and it is searched for once more in what was
+stored. A use case: it knows ports, membership, gates, model and errors.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from smileaccess.errors import EnrollmentRefused, KeysError, MemberNotFound
+from smileaccess.errors import CollectionError, EnrollmentRefused, FaceNotIndexed, KeysError, MemberNotFound
 from smileaccess.gates import EnrollmentLimits, Limits, PictureFault, picture_faults
 from smileaccess.membership import clean_name, forgotten, new_member_id, new_template_id, seal_template, unseal_template
-from smileaccess.model import Candidate, Consent, Face, Frame, Member, MemberStatus, Purpose, Template
+from smileaccess.model import (
+    Candidate,
+    Consent,
+    Face,
+    Frame,
+    IndexedFace,
+    Member,
+    MemberStatus,
+    Purpose,
+    Question,
+    Template,
+)
 from smileaccess.registry import Registry, check_validity, named
 
 if TYPE_CHECKING:
     from smileaccess.model import Pixels, Vector
-    from smileaccess.ports import Recognizer, Vision
+    from smileaccess.ports import Collection, Recognizer, Vision
 
 ENOUGH = 3
 """Pictures of a person below which the threshold's measured miss rate does not hold (docs/recognition.md)."""
@@ -36,6 +48,13 @@ _SAME_PICTURE = 0.9995
 
 _AGAIN = "the same picture again"
 
+PAUSES_S = (0.5, 1.0, 2.0, 4.0)
+"""Waits between the tries of finding a face in the collection: one just indexed may not be found at once."""
+
+
+def _at_once(_seconds: float) -> None:
+    """Wait for nothing: where there is no collection, nothing is waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -43,7 +62,8 @@ class Desk:
 
     `recognizer` is one that nobody else searches with, since its list of members is exchanged for trials. `threshold`
     is the least similarity (0..100) of a match; `same_face` that of two pictures of one person: 79.2 is cosine 0.40,
-    missed by 5 in 1,000 pairs of one person (docs/recognition.md).
+    missed by 5 in 1,000 pairs of one person (docs/recognition.md). With a `collection` people are enrolled into it as
+    well: `cloud_threshold` is the least similarity of a match there, and `wait` lets seconds pass.
     """
 
     registry: Registry
@@ -55,6 +75,9 @@ class Desk:
     threshold: float = 99.0
     same_face: float = 79.2
     timeout_s: float = 3.0
+    collection: Collection | None = None
+    cloud_threshold: float = 99.0
+    wait: Callable[[float], None] = _at_once
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +111,7 @@ class Verdict:
     """What became of one picture: it passed, or `faults` and `remark` say why not.
 
     `face` is the largest one, where one was found; `similarity` (0..100) is the search-back's, where it got so far.
+    `indexed` is the face as it is in the collection, `cloud_similarity` the search-back's there.
     """
 
     label: str
@@ -95,6 +119,8 @@ class Verdict:
     remark: str = ""
     face: Face | None = None
     similarity: float | None = None
+    indexed: IndexedFace | None = None
+    cloud_similarity: float | None = None
 
     @property
     def passed(self) -> bool:
@@ -139,18 +165,23 @@ class _Look:
 
 @dataclass(slots=True, eq=False)
 class _Sitting:
-    """One enrollment while it lasts: who is enrolled already, and what is thought of each picture so far."""
+    """One enrollment while it lasts: who is enrolled already, and what is thought of each picture so far.
+
+    `known` are the places of pictures whose template the member has and whose face the collection may lack.
+    """
 
     desk: Desk
     request: Request
     members: list[Member]
     verdicts: list[Verdict] = field(default_factory=list)
     looks: list[_Look] = field(default_factory=list)
+    known: frozenset[int] = frozenset()
+    warnings: list[str] = field(default_factory=list)
 
     def put_aside(self, remarks: dict[int, str]) -> None:
         """Take these pictures out, each with its remark; NoGoodPicture when none is left."""
         for place, remark in remarks.items():
-            self.verdicts[place] = replace(self.verdicts[place], remark=remark)
+            self.verdicts[place] = replace(self.verdicts[place], remark=remark, indexed=None)
         self.looks = [look for look in self.looks if look.place not in remarks]
         self.need_some()
 
@@ -159,6 +190,43 @@ class _Sitting:
         if not self.looks:
             text = f"{self.request.name}: no picture is good for enrollment: nothing was stored"
             raise NoGoodPicture(text, tuple(self.verdicts))
+
+
+@dataclass(slots=True, eq=False)
+class _Intake:
+    """What one enrollment has put into the collection so far.
+
+    `signed` are the member's faces from before, by id; `faces` those of this sitting's pictures, by place.
+    """
+
+    collection: Collection
+    member_id: str
+    signed: dict[str, IndexedFace]
+    faces: dict[int, IndexedFace] = field(default_factory=dict)
+
+    def take(self, look: _Look) -> IndexedFace:
+        """Index a picture; FaceNotIndexed, CollectionError."""
+        face = self.collection.index(look.frame, look.face, self.member_id)
+        self.faces[look.place] = self.signed.get(face.id, face)
+        return self.faces[look.place]
+
+    def repeats(self, place: int) -> bool:
+        """Say whether an earlier picture of this sitting is in the collection under the same id."""
+        return any(face.id == self.faces[place].id for at, face in self.faces.items() if at < place)
+
+    def new(self) -> tuple[IndexedFace, ...]:
+        """Return the faces that are not signed yet, each once."""
+        found = {face.id: face for face in self.faces.values() if face.id not in self.signed}
+        return tuple(found.values())
+
+    def keep(self, places: Iterable[int]) -> None:
+        """Take all others out of the collection again; CollectionError."""
+        kept = {place: self.faces[place] for place in places}
+        own = {face.id for face in kept.values()}
+        out = [face.id for face in self.new() if face.id not in own]
+        if out:
+            self.collection.remove(out)
+        self.faces = kept
 
 
 def judge(desk: Desk, picture: Picture, sequence: int = 0) -> tuple[Verdict, Frame]:
@@ -178,7 +246,8 @@ def enroll(desk: Desk, pictures: Iterable[Picture], request: Request) -> Report:
 
     EnrollmentRefused, and then nothing is stored: no picture passed (NoGoodPicture); the face is another member's,
     whose name and similarity are told; the name belongs to another face; the pictures are not of one person.
-    MemberNotFound for a wrong `to`. VisionFailed, RecognizerError, RecordsUnavailable, RecordsFailed.
+    MemberNotFound for a wrong `to`. VisionFailed, RecognizerError, RecordsUnavailable, RecordsFailed. CollectionError,
+    and then nothing is stored and nothing stays in the collection; where something had to, the error names it.
     """
     request = replace(request, name=clean_name(request.name))
     check_validity(request.valid_from, request.valid_until)
@@ -188,9 +257,13 @@ def enroll(desk: Desk, pictures: Iterable[Picture], request: Request) -> Report:
     sitting.put_aside(_strangers(sitting, member))
     sitting.put_aside(_known_already(sitting, member))
     sitting.put_aside(_odd_ones(sitting))
-    grown = _searched_back(sitting, member or _nobody_yet(desk, request.name))
-    _store(sitting, member, grown)
-    _search_stored(sitting, member, grown)
+    base = member or _nobody_yet(desk, request.name)
+    grown = _searched_back(sitting, base)
+    with _intake(desk, base) as intake:
+        if intake is not None:
+            grown = _taken_in(sitting, intake, base, grown)
+        _store(sitting, member, grown)
+        _search_stored(sitting, member, grown)
     return Report(grown, member is None, tuple(sitting.verdicts), _warnings(sitting, grown))
 
 
@@ -287,10 +360,22 @@ def _strangers(sitting: _Sitting, member: Member | None) -> dict[int, str]:
 
 
 def _known_already(sitting: _Sitting, member: Member | None) -> dict[int, str]:
-    """Return which pictures the member has already; a template that does not open is none to compare with."""
-    own = [] if member is None else _embeddings(sitting.desk, member)
-    found = {look.place: sitting.desk.vision.embed(look.frame, look.face) for look in sitting.looks} if own else {}
-    return {place: _AGAIN for place, one in found.items() if max(float(one @ each) for each in own) >= _SAME_PICTURE}
+    """Return which pictures the member has already; a template that does not open is none to compare with.
+
+    They go on where the collection lacks some of the member's: only its answer will tell which.
+    """
+    if member is None or not (own := _embeddings(sitting.desk, member)):
+        return {}
+    found = {look.place: sitting.desk.vision.embed(look.frame, look.face) for look in sitting.looks}
+    again = [place for place, one in found.items() if max(float(one @ each) for each in own) >= _SAME_PICTURE]
+    if _lacks_faces(sitting.desk, member):
+        sitting.known = frozenset(again)
+        return {}
+    return dict.fromkeys(again, _AGAIN)
+
+
+def _lacks_faces(desk: Desk, member: Member) -> bool:
+    return desk.collection is not None and len(_faces_in(desk.collection, member)) < len(member.templates)
 
 
 def _embeddings(desk: Desk, member: Member) -> list[Vector]:
@@ -322,7 +407,8 @@ def _searched_back(sitting: _Sitting, member: Member) -> Member:
     """
     templates = {look.place: _template(sitting.desk, member.id, look) for look in sitting.looks}
     while True:
-        grown = _grown(member, tuple(templates[look.place] for look in sitting.looks), sitting.request)
+        added = (templates[look.place] for look in sitting.looks if look.place not in sitting.known)
+        grown = _grown(member, tuple(added), sitting.request)
         sitting.desk.recognizer.use([*(each for each in sitting.members if each.id != member.id), grown])
         remarks = _search(sitting, grown)
         if not remarks:
@@ -348,7 +434,9 @@ def _store(sitting: _Sitting, before: Member | None, member: Member) -> None:
     request = sitting.request
     kind = "member_enrolled" if before is None else "member_pictures_added"
     added = len(member.templates) - (len(before.templates) if before else 0)
-    detail = {"pictures": added, "consent": request.consent.text_version, "duplicate_allowed": request.allow_duplicate}
+    faces = len(member.faces) - (len(before.faces) if before else 0)
+    told = {"consent": request.consent.text_version, "duplicate_allowed": request.allow_duplicate}
+    detail = {"pictures": added, **({"faces": faces} if sitting.desk.collection else {}), **told}
     sitting.desk.registry.put(member, kind, request.why, detail)
 
 
@@ -363,6 +451,131 @@ def _search_stored(sitting: _Sitting, before: Member | None, member: Member) -> 
     raise EnrollmentRefused(
         f"{member.name}: was stored and not found back: taken back; look for the cause with `smileaccess members list`"
     )
+
+
+# The steps in the collection
+
+
+@contextmanager
+def _intake(desk: Desk, member: Member) -> Iterator[_Intake | None]:
+    """Give what puts faces into the collection, None without one; whatever goes wrong takes them out again."""
+    if desk.collection is None:
+        yield None
+        return
+    intake = _Intake(desk.collection, member.id, _faces_in(desk.collection, member))
+    try:
+        yield intake
+    except BaseException as error:
+        _undo(intake, error)
+        raise
+
+
+def _undo(intake: _Intake, cause: BaseException) -> None:
+    try:
+        intake.keep(())
+    except CollectionError as error:
+        left = ", ".join(face.id for face in intake.new())
+        told = (
+            f"{str(cause) or type(cause).__name__}; left in collection {intake.collection.name}: {left} ({error}): "
+            "remove these faces with `smileaccess members reconcile --repair`"
+        )
+        if isinstance(cause, NoGoodPicture):
+            raise NoGoodPicture(told, cause.verdicts) from error
+        raise EnrollmentRefused(told) from error
+
+
+def _taken_in(sitting: _Sitting, intake: _Intake, member: Member, grown: Member) -> Member:
+    """Return the member as it shall be stored, with the faces that were indexed and found.
+
+    A picture that is not good enough for the collection is put aside, and its template goes with it.
+    """
+    if not sitting.request.allow_duplicate:
+        _refuse_indexed(sitting, intake)
+    before = len(sitting.looks)
+    sitting.put_aside(_index(sitting, intake))
+    sitting.put_aside(_not_found_again(sitting, intake))
+    if len(sitting.looks) < before:
+        grown = _searched_back(sitting, member)
+    intake.keep([look.place for look in sitting.looks])
+    return replace(grown, faces=(*member.faces, *intake.new()))
+
+
+def _refuse_indexed(sitting: _Sitting, intake: _Intake) -> None:
+    """Refuse a face that is in the collection as somebody else's; one that nobody has signed is only warned of."""
+    collection = intake.collection
+    owners = {face_id: each for each in sitting.members for face_id in _faces_in(collection, each)}
+    found = [match for look in sitting.looks for match in collection.search(look.frame, look.face)]
+    alike = sorted(found, key=lambda match: -match.similarity)
+    alike = [match for match in alike if match.similarity >= sitting.desk.cloud_threshold]
+    others = [match for match in alike if match.face_id in owners and owners[match.face_id].id != intake.member_id]
+    if others:
+        other = owners[others[0].face_id]
+        raise Conflict(
+            f"{sitting.request.name}: this face is in collection {collection.name} already as {other.name} "
+            f"({other.id}), similarity {others[0].similarity:.1f}",
+            "add pictures under that name, or give --allow-duplicate",
+        )
+    if unsigned := {match.face_id for match in alike} - owners.keys():
+        sitting.warnings.append(
+            f"collection {collection.name} holds faces like this one that nobody has signed, and that let nobody in "
+            f"({', '.join(sorted(unsigned))}): see `smileaccess members reconcile`"
+        )
+
+
+def _index(sitting: _Sitting, intake: _Intake) -> dict[int, str]:
+    """Index each picture, and return which ones the service does not take, or has already."""
+    remarks = {}
+    for look in sitting.looks:
+        try:
+            face = intake.take(look)
+        except FaceNotIndexed as error:
+            remarks[look.place] = f"not indexed: {error}"
+            continue
+        if intake.repeats(look.place) or (look.place in sitting.known and face.id in intake.signed):
+            remarks[look.place] = _AGAIN
+        sitting.verdicts[look.place] = replace(sitting.verdicts[look.place], indexed=face)
+    return remarks
+
+
+def _not_found_again(sitting: _Sitting, intake: _Intake) -> dict[int, str]:
+    """Search with each picture until it finds a face of this sitting, for about 8 s; return which ones do not."""
+    least, seen = sitting.desk.cloud_threshold, _seen_again(sitting, intake)
+    kept = {look.place for look in sitting.looks}
+    while True:
+        own = {intake.faces[place].id for place in kept}
+        values = {place: _most(seen[place], own) for place in seen}
+        lost = {place for place in kept if values[place] < least}
+        if not lost:
+            break
+        kept -= lost
+    for place, value in values.items():
+        sitting.verdicts[place] = replace(sitting.verdicts[place], cloud_similarity=value)
+    name = intake.collection.name
+    return {place: f"not found back in {name}: similarity {values[place]:.1f}" for place in seen.keys() - kept}
+
+
+def _seen_again(sitting: _Sitting, intake: _Intake) -> dict[int, dict[str, float]]:
+    """Return, a picture, the faces that it finds, with their similarity; what was just indexed may need a while."""
+    desk, seen = sitting.desk, {}
+    pending, own = list(sitting.looks), {intake.faces[look.place].id for look in sitting.looks}
+    for pause in (0.0, *PAUSES_S):
+        if pause:
+            desk.wait(pause)
+        for look in pending:
+            found = intake.collection.search(look.frame, look.face)
+            seen[look.place] = {match.face_id: match.similarity for match in found}
+        pending = [look for look in pending if _most(seen[look.place], own) < desk.cloud_threshold]
+        if not pending:
+            break
+    return seen
+
+
+def _most(found: dict[str, float], own: set[str]) -> float:
+    return max((value for face_id, value in found.items() if face_id in own), default=0.0)
+
+
+def _faces_in(collection: Collection, member: Member) -> dict[str, IndexedFace]:
+    return {face.id: face for face in member.faces if face.collection == collection.name}
 
 
 # What the steps share
@@ -411,7 +624,8 @@ def _alone(desk: Desk, member: Member, look: _Look) -> float:
 
 
 def _best(desk: Desk, look: _Look) -> Candidate | None:
-    examination = desk.recognizer.examine(look.frame, look.face, Purpose.IDENTITY, desk.timeout_s)
+    question = Question(look.frame, look.face, Purpose.IDENTITY, "", desk.timeout_s, 0)
+    examination = desk.recognizer.examine(question)
     return next(iter(examination.candidates or ()), None)
 
 
@@ -425,4 +639,4 @@ def _warnings(sitting: _Sitting, member: Member) -> tuple[str, ...]:
     others = sum(all(template.model != model for template in each.templates) for each in sitting.members)
     if others:
         warnings.append(f"{others} enrolled by another model could not be searched for the same face")
-    return tuple(warnings)
+    return (*warnings, *sitting.warnings)

@@ -1,5 +1,7 @@
 """Changes members that are enrolled, each change signed anew and on record; it never touches a picture or a template.
 
+Of a collection's faces it only removes those of a member who is forgotten.
+
 A use case: it knows ports, membership, model and errors, and is used by the command line and by enrollment.
 """
 
@@ -10,12 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from smileaccess.errors import EnrollmentRefused, MemberNotFound, RecordsFailed
+from smileaccess.errors import CollectionError, EnrollmentRefused, MemberNotFound, RecordsFailed
 from smileaccess.membership import Roster, clean_name, forgotten, load_roster, sign
 from smileaccess.model import Attempt, Consent, DoorEvent, Member, MemberStatus, uuid7
 
 if TYPE_CHECKING:
-    from smileaccess.ports import Clock, Members, Records
+    from smileaccess.ports import Clock, Collection, Members, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,22 @@ class Registry:
 
 
 @dataclass(frozen=True, slots=True)
+class FacesLeft:
+    """Faces of a forgotten member that are still in a collection, though they mean nobody there, and why."""
+
+    collection: str
+    count: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What `forget` did: the person's data that were erased, when, by whom, and which rows keep the random id.
 
-    `attempts` counts the attempts on record in which the id stands (as the member, or as a candidate), `events` the
-    door events; `event_id` is the one that put the forgetting itself on record. Where not `erased`, bytes of it are
-    still in the database's file, since somebody reads it: `erase` again.
+    `faces` were removed from the collection, `faces_left` were not. `attempts` counts the attempts on record in which
+    the id stands (as the member, or as a candidate), `events` the door events; `event_id` is the one that put the
+    forgetting itself on record. Where not `erased`, bytes of it are still in the database's file, since somebody reads
+    it: `erase` again.
     """
 
     member_id: str
@@ -67,6 +79,8 @@ class Receipt:
     attempts: int
     events: int
     erased: bool
+    faces: int = 0
+    faces_left: tuple[FacesLeft, ...] = ()
 
 
 def find(members: Iterable[Member], wanted: str) -> Member:
@@ -138,14 +152,25 @@ def check_validity(valid_from: datetime | None, valid_until: datetime | None) ->
         )
 
 
-def forget(registry: Registry, member: Member, records: Records, why: str = "") -> Receipt:
-    """Erase name, consent, limits and templates of a member for good, and say what was erased.
+def forget(
+    registry: Registry,
+    member: Member,
+    records: Records,
+    why: str = "",
+    *,
+    collection: Collection | None = None,
+    no_collection: str = "the settings name no collection",
+) -> Receipt:
+    """Erase name, consent, limits, templates and faces of a member for good, and say what was erased.
 
-    The id stays retired under a signed tombstone. Rows on record keep it, and it then means nobody.
-    RecordsUnavailable, RecordsFailed.
+    The id stays retired under a signed tombstone; from then on the faces mean nobody, and those of `collection` are
+    removed. What cannot be is in the receipt, with `no_collection` where there is none to ask. Rows on record keep the
+    id, and it then means nobody. RecordsUnavailable, RecordsFailed.
     """
     tombstone = forgotten(_living(member))
-    event = registry.put(tombstone, "member_forgotten", why, {"templates": len(member.templates)})
+    counts = {"templates": len(member.templates), **({"faces": len(member.faces)} if member.faces else {})}
+    event = registry.put(tombstone, "member_forgotten", why, counts)
+    left = _removed(member, collection, no_collection)
     return Receipt(
         member_id=member.id,
         name=member.name,
@@ -158,7 +183,26 @@ def forget(registry: Registry, member: Member, records: Records, why: str = "") 
         attempts=sum(mentions(attempt, member.id) for attempt in records.attempts()),
         events=sum(each.detail.get("member") == member.id for each in records.events()),
         erased=registry.members.erase(),
+        faces=len(member.faces) - sum(each.count for each in left),
+        faces_left=left,
     )
+
+
+def _removed(member: Member, collection: Collection | None, no_collection: str) -> tuple[FacesLeft, ...]:
+    """Remove a member's faces, and return those that could not be."""
+    left = []
+    for name in dict.fromkeys(face.collection for face in member.faces):
+        ids = [face.id for face in member.faces if face.collection == name]
+        if collection is None:
+            left.append(FacesLeft(name, len(ids), no_collection))
+        elif collection.name != name:
+            left.append(FacesLeft(name, len(ids), f"the settings name another collection, {collection.name}"))
+        else:
+            try:
+                collection.remove(ids)
+            except CollectionError as error:
+                left.append(FacesLeft(name, len(ids), str(error)))
+    return tuple(left)
 
 
 def unverified(registry: Registry, member_id: str) -> Member:

@@ -11,9 +11,15 @@ import cv2
 import numpy as np
 import pytest
 
-from smileaccess.enrollment import MOST, Desk, NoGoodPicture, Picture, Request, enroll, judge
-from smileaccess.errors import EnrollmentRefused, MemberNotFound, RecordsFailed, RecordsUnavailable
-from smileaccess.gates import PictureFault
+from smileaccess.enrollment import MOST, PAUSES_S, Desk, NoGoodPicture, Picture, Request, enroll, judge
+from smileaccess.errors import (
+    CollectionUnavailable,
+    EnrollmentRefused,
+    MemberNotFound,
+    RecordsFailed,
+    RecordsUnavailable,
+)
+from smileaccess.gates import EnrollmentLimits, Limits, PictureFault
 from smileaccess.keys import public_half
 from smileaccess.membership import unseal_template
 from smileaccess.model import Consent, Face, Frame, Member, MemberStatus, SignedMember, Template
@@ -21,6 +27,7 @@ from smileaccess.ports import Members, Recognizer, Vision
 from smileaccess.recognizers.embedded import EmbeddedRecognizer
 from smileaccess.registry import Registry, disable, forget
 from smileaccess.vision.eyes import LocalEyes
+from tests.fakes_collection import FakeCollection
 from tests.fakes_devices import FakeClock
 from tests.fakes_records import FakeMembers
 from tests.fakes_vision import FakeRecognizer, FakeVision, Painted, beside, painting, person, photograph, scene
@@ -298,6 +305,296 @@ class TestNothingHalfDone:
         disable(desk.registry, first)
         with pytest.raises(RecordsFailed, match="not newer"):
             disable(desk.registry, first)
+
+
+@pytest.fixture
+def collection() -> FakeCollection:
+    return FakeCollection()
+
+
+@pytest.fixture
+def waits() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def cloud(desk: Desk, collection: FakeCollection, waits: list[float]) -> Desk:
+    """A desk that enrolls into a collection too, and takes faces that the collection finds too small."""
+    limits, enrollment = Limits(face_px=40.0), EnrollmentLimits(face_px=40.0)
+    return replace(desk, collection=collection, wait=waits.append, limits=limits, enrollment=enrollment)
+
+
+def small(who: int, x: int = 320) -> Picture:
+    return Picture(f"small {who}-{x}", painting(Painted(who, x, side=50)))
+
+
+class TestCollection:
+    def test_each_picture_that_passed_is_indexed_found_and_signed(
+        self, cloud: Desk, collection: FakeCollection, members: FakeMembers, waits: list[float]
+    ) -> None:
+        report = enroll(cloud, pictures(ADA), request("Ada"))
+        (ada,) = stored(cloud)
+        assert ada == report.member
+        assert [face.id for face in ada.faces] == list(collection.stored)
+        assert {face.collection for face in ada.faces} == {"people"}
+        assert collection.labels() == [ada.id] * 3
+        assert [each.indexed for each in report.verdicts] == list(ada.faces)
+        assert [each.cloud_similarity for each in report.verdicts] == [100.0] * 3
+        assert (members.records.put_down[-1].detail["faces"], waits, len(ada.templates)) == (3, [], 3)
+
+    def test_nothing_is_asked_of_the_collection_before_the_local_gates_and_comparisons(
+        self, cloud: Desk, collection: FakeCollection
+    ) -> None:
+        with pytest.raises(NoGoodPicture):
+            enroll(cloud, [Picture("empty", painting(brightness=120))], request("Ada"))
+        with pytest.raises(NoGoodPicture):
+            enroll(replace(cloud, threshold=99.9), pictures(ADA), request("Ada"))
+        assert collection.log == []
+
+    def test_without_a_collection_nobody_has_faces(self, desk: Desk, members: FakeMembers) -> None:
+        assert enroll(desk, pictures(ADA), request("Ada")).member.faces == ()
+        assert "faces" not in members.records.put_down[-1].detail
+
+    def test_a_picture_that_is_not_indexed_is_put_aside_and_its_template_with_it(
+        self, cloud: Desk, collection: FakeCollection
+    ) -> None:
+        report = enroll(cloud, [*pictures(ADA), small(ADA, 200)], request("Ada"))
+        assert [each.remark for each in report.verdicts] == ["", "", "", "not indexed: face too small: come closer"]
+        assert report.verdicts[3].indexed is None
+        assert (len(report.member.templates), len(report.member.faces), len(collection.stored)) == (3, 3, 3)
+
+    def test_where_no_picture_is_indexed_nothing_is_stored(self, cloud: Desk, collection: FakeCollection) -> None:
+        with pytest.raises(NoGoodPicture) as caught:
+            enroll(cloud, [small(ADA, 200), small(ADA, 400)], request("Ada"))
+        assert [each.passed for each in caught.value.verdicts] == [False, False]
+        assert (stored(cloud), collection.stored) == ([], {})
+
+    def test_more_pictures_of_a_member_add_their_faces(self, cloud: Desk, collection: FakeCollection) -> None:
+        first = enroll(cloud, pictures(ADA, 1), request("Ada")).member
+        report = enroll(cloud, pictures(ADA, 2, start=200), request("Ada"))
+        second = report.member
+        assert (second.faces[:1], report.warnings) == (first.faces, ())
+        assert (len(second.faces), len(second.templates), collection.labels()) == (3, 3, [first.id] * 3)
+
+
+class TestCollectionDuplicates:
+    @pytest.fixture
+    def strange(self, cloud: Desk) -> Desk:
+        """Somebody is a member whom the local recognizer does not know: enrolled by another model, perhaps."""
+        ada = enroll(cloud, pictures(ADA), request("Ada")).member
+        others = tuple(replace(each, model="other") for each in ada.templates)
+        cloud.registry.put(replace(ada, version=2, templates=others), "member_renamed", "")
+        return cloud
+
+    def test_a_face_that_is_another_members_is_refused_with_the_name_and_the_similarity(
+        self, strange: Desk, collection: FakeCollection
+    ) -> None:
+        before = dict(collection.stored)
+        with pytest.raises(EnrollmentRefused, match=r"in collection people already as Ada \(m_\w+\), similarity 100.0"):
+            enroll(strange, pictures(ADA), request("Bob"))
+        assert ([each.name for each in stored(strange)], collection.stored) == (["Ada"], before)
+
+    def test_below_the_threshold_it_is_nobody_elses(self, strange: Desk) -> None:
+        lenient = replace(strange, cloud_threshold=99.9)
+        assert enroll(lenient, pictures(ADA, start=200), request("Bob")).new
+
+    def test_allowed_a_duplicate_is_indexed_under_its_own_id(self, strange: Desk, collection: FakeCollection) -> None:
+        report = enroll(strange, pictures(ADA), request("Bob", allow_duplicate=True))
+        assert collection.labels().count(report.member.id) == 3
+
+    def test_a_face_that_nobody_has_signed_is_only_warned_of(self, cloud: Desk, collection: FakeCollection) -> None:
+        frame = Frame(painting(Painted(ADA, 200)), 0, 0.0)
+        face = cloud.vision.look(frame).faces[0]
+        orphan = collection.index(frame, face, "m_somebody").id
+        report = enroll(cloud, pictures(ADA), request("Ada"))
+        assert orphan in report.warnings[0]
+        assert "members reconcile" in report.warnings[0]
+        assert orphan not in {face.id for face in report.member.faces}
+
+    def test_a_forgotten_members_faces_refuse_nobody(
+        self, cloud: Desk, collection: FakeCollection, members: FakeMembers
+    ) -> None:
+        first = enroll(cloud, pictures(ADA), request("Ada")).member
+        forget(cloud.registry, first, members.records)
+        report = enroll(cloud, pictures(ADA), request("Ada"))
+        assert (report.new, len(collection.stored)) == (True, 6)
+        assert "nobody has signed" in report.warnings[0]
+
+    def test_faces_in_another_collection_refuse_nobody(self, strange: Desk) -> None:
+        moved = replace(strange, collection=FakeCollection("elsewhere"))
+        assert {face.collection for face in enroll(moved, pictures(ADA), request("Bob")).member.faces} == {"elsewhere"}
+
+
+class TestCollectionSearchBack:
+    def test_a_face_that_is_not_found_at_once_is_waited_for(
+        self, cloud: Desk, collection: FakeCollection, waits: list[float]
+    ) -> None:
+        collection.late = 6  # two tries of three pictures
+        report = enroll(cloud, pictures(ADA), request("Ada"))
+        assert (len(report.member.faces), waits) == (3, [0.5, 1.0])
+
+    def test_a_face_that_is_never_found_is_taken_back_after_a_bounded_wait(
+        self, cloud: Desk, collection: FakeCollection, waits: list[float]
+    ) -> None:
+        collection.late = 1000
+        with pytest.raises(NoGoodPicture) as caught:
+            enroll(cloud, pictures(ADA), request("Ada"))
+        assert [each.remark for each in caught.value.verdicts] == ["not found back in people: similarity 0.0"] * 3
+        assert (stored(cloud), collection.stored) == ([], {})
+        assert waits == list(PAUSES_S)
+        assert sum(waits) < 8
+
+    def test_a_similarity_below_the_threshold_is_not_found(self, cloud: Desk, collection: FakeCollection) -> None:
+        with pytest.raises(NoGoodPicture):
+            enroll(replace(cloud, cloud_threshold=100.1), pictures(ADA), request("Ada"))
+        assert collection.stored == {}
+
+    def test_one_picture_that_finds_nothing_goes_and_the_others_stay(
+        self, cloud: Desk, collection: FakeCollection
+    ) -> None:
+        blind = replace(cloud, collection=(seeing := BlindTo(collection, x=500)))
+        report = enroll(blind, [*pictures(ADA), picture(ADA, 500)], request("Ada"))
+        assert [each.remark for each in report.verdicts] == ["", "", "", "not found back in people: similarity 0.0"]
+        assert (len(report.member.templates), len(report.member.faces), len(collection.stored)) == (3, 3, 3)
+        assert seeing.blind > 1
+        assert [each.indexed is None for each in report.verdicts] == [False, False, False, True]
+
+
+class BlindTo(FakeCollection):
+    """A collection whose searches with faces in one place find nothing."""
+
+    def __init__(self, inner: FakeCollection, x: int) -> None:
+        super().__init__(inner.name)
+        self.stored, self.x, self.blind = inner.stored, x, 0
+
+    def search(self, frame: Frame, face: Face) -> tuple[object, ...]:  # type: ignore[override]
+        if abs(face.box.center[0] * 640 - self.x) < 2:
+            self.blind += 1
+            return ()
+        return super().search(frame, face)
+
+
+class TestCollectionAgain:
+    """Pictures that the member has already, where the collection does not."""
+
+    def test_who_was_enrolled_without_the_collection_gets_faces_from_the_same_pictures(
+        self, desk: Desk, cloud: Desk, members: FakeMembers
+    ) -> None:
+        first = enroll(desk, pictures(ADA), request("Ada")).member
+        report = enroll(cloud, pictures(ADA), request("Ada"))
+        assert (report.member.id, report.member.templates) == (first.id, first.templates)
+        assert len(report.member.faces) == 3
+        assert members.records.put_down[-1].detail["pictures"] == 0
+
+    def test_who_is_in_another_collection_gets_faces_here_and_keeps_the_others(self, cloud: Desk) -> None:
+        first = enroll(cloud, pictures(ADA), request("Ada")).member
+        moved = replace(cloud, collection=FakeCollection("new"))
+        member = enroll(moved, pictures(ADA), request("Ada")).member
+        assert (member.faces[:3], member.templates) == (first.faces, first.templates)
+        assert [face.collection for face in member.faces[3:]] == ["new"] * 3
+
+    def test_a_face_that_was_lost_comes_back_and_those_that_are_there_are_not_new(
+        self, cloud: Desk, collection: FakeCollection
+    ) -> None:
+        ada = enroll(cloud, pictures(ADA), request("Ada")).member
+        lost, *left = ada.faces
+        collection.remove([lost.id])
+        cloud.registry.put(replace(ada, version=2, faces=tuple(left)), "member_reconciled", "")
+        report = enroll(cloud, pictures(ADA), request("Ada"))
+        assert [each.remark for each in report.verdicts] == ["", "the same picture again", "the same picture again"]
+        assert (len(report.member.faces), len(report.member.templates)) == (3, 3)
+        assert {face.id for face in report.member.faces} == set(collection.stored)
+
+    def test_a_failure_never_removes_a_face_that_was_signed_before(
+        self, cloud: Desk, collection: FakeCollection, members: FakeMembers
+    ) -> None:
+        ada = enroll(cloud, pictures(ADA), request("Ada")).member
+        cloud.registry.put(replace(ada, version=2, templates=()), "member_renamed", "")
+        members.records.fail()
+        with pytest.raises(RecordsUnavailable):
+            enroll(cloud, [*pictures(ADA), picture(ADA, 500)], request("Ada", to=ada.id))
+        assert set(collection.stored) == {face.id for face in ada.faces}
+
+    def test_with_all_faces_there_the_same_pictures_are_refused_without_a_call(
+        self, cloud: Desk, collection: FakeCollection
+    ) -> None:
+        enroll(cloud, pictures(ADA), request("Ada"))
+        before = list(collection.log)
+        with pytest.raises(NoGoodPicture):
+            enroll(cloud, pictures(ADA), request("Ada"))
+        assert collection.log == before
+
+
+class TestCollectionUndone:
+    @pytest.mark.parametrize("method", ["index", "search"])
+    def test_a_collection_that_fails_stores_nothing(self, cloud: Desk, collection: FakeCollection, method: str) -> None:
+        collection.fail(method)
+        with pytest.raises(CollectionUnavailable):
+            enroll(cloud, pictures(ADA), request("Ada"))
+        assert (stored(cloud), collection.stored) == ([], {})
+
+    def test_a_failure_half_way_takes_out_what_was_indexed(self, cloud: Desk, collection: FakeCollection) -> None:
+        breaking = replace(cloud, collection=FailsAt(collection, "index", 2))
+        with pytest.raises(CollectionUnavailable):
+            enroll(breaking, pictures(ADA), request("Ada"))
+        assert (stored(cloud), collection.stored) == ([], {})
+
+    def test_a_record_that_cannot_be_written_takes_out_what_was_indexed(
+        self, cloud: Desk, collection: FakeCollection, members: FakeMembers
+    ) -> None:
+        members.records.fail()
+        with pytest.raises(RecordsUnavailable):
+            enroll(cloud, pictures(ADA), request("Ada"))
+        assert (stored(cloud), collection.stored) == ([], {})
+
+    def test_what_is_taken_back_from_the_list_leaves_the_collection_too(self, collection: FakeCollection) -> None:
+        vision, members = VaryingVision(), LosesWhatItStores()
+        desk = replace(desk_of(members, vision, FakeRecognizer(vision, unseal)), collection=collection)
+        with pytest.raises(EnrollmentRefused, match="taken back"):
+            enroll(desk, pictures(ADA), request("Ada"))
+        members.hidden = []
+        (left,) = stored(desk)
+        assert (left.status, left.faces, collection.stored) == (MemberStatus.FORGOTTEN, (), {})
+
+    def test_somebody_who_stops_it_leaves_nothing_behind(self, cloud: Desk, collection: FakeCollection) -> None:
+        def stop(_seconds: float) -> None:
+            raise KeyboardInterrupt
+
+        collection.late = 1000
+        with pytest.raises(KeyboardInterrupt):
+            enroll(replace(cloud, wait=stop), pictures(ADA), request("Ada"))
+        assert (stored(cloud), collection.stored) == ([], {})
+
+    @pytest.mark.parametrize("cause", ["records", "not found"])
+    def test_faces_that_cannot_be_taken_out_are_named_with_what_to_do(
+        self, cloud: Desk, collection: FakeCollection, members: FakeMembers, cause: str
+    ) -> None:
+        collection.fail("remove")
+        if cause == "records":
+            members.records.fail()
+        else:
+            collection.late = 1000
+        with pytest.raises(EnrollmentRefused, match="members reconcile --repair") as caught:
+            enroll(cloud, pictures(ADA), request("Ada"))
+        assert len(collection.stored) == 3
+        assert all(face_id in str(caught.value) for face_id in collection.stored)
+        assert isinstance(caught.value, NoGoodPicture) == (cause == "not found")
+        assert stored(cloud) == []
+
+
+class FailsAt(FakeCollection):
+    """A collection of which one method fails once, when it is asked so many times."""
+
+    def __init__(self, inner: FakeCollection, method: str, at: int) -> None:
+        super().__init__(inner.name)
+        self.stored, self.method, self.left = inner.stored, method, at
+
+    def _begin(self, method: str) -> None:
+        super()._begin(method)
+        if method == self.method:
+            self.left -= 1
+            if not self.left:
+                raise CollectionUnavailable("told to fail")
 
 
 # The real way

@@ -17,7 +17,7 @@ from smileaccess import membership
 from smileaccess.errors import EnrollmentRefused, KeysError, SignatureInvalid
 from smileaccess.keys import public_half
 from smileaccess.membership import load_roster, seal_template, sign, unseal_template, verify
-from smileaccess.model import Consent, DoorEvent, Member, MemberStatus, SignedMember, Template, uuid7
+from smileaccess.model import Consent, DoorEvent, IndexedFace, Member, MemberStatus, SignedMember, Template, uuid7
 from tests.fakes_records import FakeMembers
 
 PRIVATE, FOREIGN, TEMPLATES = b"e" * 32, b"f" * 32, b"t" * 32
@@ -41,8 +41,13 @@ def member(member_id: str = "m_1", version: int = 1, **changes: object) -> Membe
         None,
         NOON.replace(year=2027),
         (template(1), template(2)),
+        (indexed(1), indexed(2)),
     )
     return replace(whole, **changes)
+
+
+def indexed(number: int = 1) -> IndexedFace:
+    return IndexedFace(f"face-{number}", "people", "7.0", NOON)
 
 
 def resigned(changes: dict[str, object], private: bytes = PRIVATE) -> SignedMember:
@@ -69,6 +74,10 @@ def test_the_document_is_canonical() -> None:
     told = json.loads(signed.document)
     assert signed.document == json.dumps(told, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
     assert told["templates"][0].keys() == {"id", "model", "sha256", "added_at"}
+    assert told["faces"] == [
+        {"id": f"face-{number}", "collection": "people", "model": "7.0", "added_at": "2026-11-22T12:00:00.000000Z"}
+        for number in (1, 2)
+    ]
     assert told["created_at"] == "2026-11-22T12:00:00.000000Z"
 
 
@@ -79,14 +88,16 @@ def test_the_document_is_canonical() -> None:
     consent=st.none() | st.builds(Consent, UTC_TIMES, st.text()),
     version=st.integers(1, 2**53),
     sealed=st.lists(st.binary(max_size=50), max_size=3),
+    faces=st.lists(st.tuples(st.uuids(), st.text(), st.text()), max_size=3, unique_by=lambda face: face[0]),
 )
-def test_any_member_with_a_clean_name_comes_back_equal(name, status, times, consent, version, sealed) -> None:
+def test_any_member_with_a_clean_name_comes_back_equal(name, status, times, consent, version, sealed, faces) -> None:
     try:
         cleaned = membership.clean_name(name)
     except EnrollmentRefused:
         return
     templates = tuple(Template(f"t{n}", "model", each, times[0]) for n, each in enumerate(sealed))
-    whole = Member("m_1", version, cleaned, status, times[0], consent, times[1], times[2], templates)
+    found = tuple(IndexedFace(str(face_id), where, model, times[0]) for face_id, where, model in faces)
+    whole = Member("m_1", version, cleaned, status, times[0], consent, times[1], times[2], templates, found)
     assert verify(sign(whole, PRIVATE), PUBLIC) == whole
 
 
@@ -149,11 +160,40 @@ def test_the_row_must_be_the_documents(wrong: dict[str, object]) -> None:
         {"templates": None},
         {"templates": [{"id": "t_1"}]},
         {"consent": {}},
+        {"faces": None},
+        {"faces": [{"id": "face-1"}]},
+        {"faces": [{"id": "face-1", "collection": "people", "model": "7.0", "added_at": "today"}]},
     ],
 )
 def test_a_document_that_says_what_we_cannot_read_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(SignatureInvalid, match="m_1"):
         verify(resigned(changes), PUBLIC)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [],
+        [{"id": "face-9", "collection": "people", "model": "7.0", "added_at": "2026-11-22T12:00:00.000000Z"}],
+    ],
+    ids=["taken out", "put in"],
+)
+def test_a_face_put_in_or_taken_out_past_the_enroller_is_refused(told: list[object]) -> None:
+    with pytest.raises(SignatureInvalid, match="not signed by this door's enroller"):
+        verify(resigned({"faces": told}, FOREIGN), PUBLIC)
+    signed = sign(member(), PRIVATE)
+    document = json.dumps({**json.loads(signed.document), "faces": told}).encode()
+    with pytest.raises(SignatureInvalid, match="not signed by this door's enroller"):
+        verify(replace(signed, document=document), PUBLIC)
+
+
+def test_a_document_of_a_version_without_faces_is_refused() -> None:
+    good = json.loads(sign(member(), PRIVATE).document)
+    del good["faces"]
+    document = json.dumps(good).encode()
+    signature = Ed25519PrivateKey.from_private_bytes(PRIVATE).sign(b"smileaccess member 1\0" + document)
+    with pytest.raises(SignatureInvalid, match="another version of smileaccess"):
+        verify(replace(sign(member(), PRIVATE), document=document, signature=signature), PUBLIC)
 
 
 def test_a_resigned_document_without_changes_is_taken() -> None:
@@ -167,6 +207,7 @@ def test_a_tombstone_says_only_that_the_id_is_retired() -> None:
     assert gone == Member("m_1", 5, "", MemberStatus.FORGOTTEN, NOON, None)
     assert signed.sealed == {}
     assert "Zoë" not in signed.document.decode()
+    assert "face-1" not in signed.document.decode()
 
 
 @pytest.mark.parametrize(
@@ -177,8 +218,11 @@ def test_a_tombstone_says_only_that_the_id_is_retired() -> None:
         {"name": unicodedata.normalize("NFD", "Zoë")},
         {"version": 0},
         {"templates": (template(1), template(1))},
+        {"faces": (indexed(1), indexed(1))},
+        {"faces": (indexed(1), replace(indexed(1), collection="others"))},
         {"status": MemberStatus.FORGOTTEN},
-        {"status": MemberStatus.FORGOTTEN, "name": "", "templates": (), "valid_until": None},
+        {"status": MemberStatus.FORGOTTEN, "name": "", "templates": (), "valid_until": None, "faces": ()},
+        {"status": MemberStatus.FORGOTTEN, "name": "", "templates": (), "valid_until": None, "consent": None},
     ],
 )
 def test_a_member_that_breaks_the_rules_is_not_signed(changes: dict[str, object]) -> None:

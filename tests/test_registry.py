@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from smileaccess import registry
-from smileaccess.errors import EnrollmentRefused, MemberNotFound, RecordsUnavailable
+from smileaccess.errors import CollectionFailed, EnrollmentRefused, MemberNotFound, RecordsUnavailable
 from smileaccess.keys import public_half
 from smileaccess.membership import forgotten
-from smileaccess.model import Consent, Member, MemberStatus, Template
-from smileaccess.registry import Registry, find, mentions
+from smileaccess.model import Consent, IndexedFace, Member, MemberStatus, Template
+from smileaccess.registry import FacesLeft, Registry, find, mentions
+from tests.fakes_collection import FakeCollection, Stored
 from tests.fakes_devices import FakeClock
 from tests.fakes_records import FakeMembers
+from tests.fakes_vision import person
 from tests.house import attempt
 
 NOW = FakeClock().now()
@@ -128,3 +131,66 @@ class TestForget:
     def test_an_id_that_was_never_there_is_refused(self, desk: Registry) -> None:
         with pytest.raises(MemberNotFound):
             registry.unverified(desk, "m_never")
+
+
+class TestForgetFaces:
+    """A forgotten member's faces are nobody's at once, and leave the collection."""
+
+    @pytest.fixture
+    def bob(self, desk: Registry) -> Member:
+        faces = tuple(IndexedFace(each, where, "7.0", NOW) for each, where in (("b1", "people"), ("b2", "people")))
+        made = replace(member("m_bob", "Bob"), faces=faces)
+        desk.put(made, "member_enrolled", "")
+        return made
+
+    @pytest.fixture
+    def collection(self) -> FakeCollection:
+        made = FakeCollection()
+        made.stored = {each: Stored("m_bob", person(1), each, 0) for each in ("b1", "b2", "other")}
+        return made
+
+    @staticmethod
+    def forget(desk: Registry, gone: Member, collection: FakeCollection | None = None) -> registry.Receipt:
+        assert isinstance(desk.members, FakeMembers)
+        return registry.forget(desk, gone, desk.members.records, collection=collection)
+
+    def test_the_signed_faces_are_removed_and_no_other_and_the_receipt_counts_them(
+        self, desk: Registry, bob: Member, collection: FakeCollection
+    ) -> None:
+        receipt = self.forget(desk, bob, collection)
+        assert (receipt.faces, receipt.faces_left, list(collection.stored)) == (2, (), ["other"])
+
+    def test_the_tombstone_is_signed_before_a_face_is_removed(self, desk: Registry, bob: Member) -> None:
+        seen: list[MemberStatus] = []
+
+        class Watching(FakeCollection):
+            def remove(self, face_ids: Sequence[str]) -> None:
+                super().remove(face_ids)
+                seen.extend(each.status for each in desk.roster().members if each.id == bob.id)
+
+        self.forget(desk, bob, Watching())
+        assert seen == [MemberStatus.FORGOTTEN]
+
+    def test_what_cannot_be_removed_is_in_the_receipt_and_means_nobody_all_the_same(
+        self, desk: Registry, bob: Member, collection: FakeCollection
+    ) -> None:
+        collection.errors = {"remove": CollectionFailed("told to fail")}
+        receipt = self.forget(desk, bob, collection)
+        assert (receipt.faces, receipt.faces_left) == (0, (FacesLeft("people", 2, "told to fail"),))
+        assert [each.faces for each in desk.roster().members if each.id == bob.id] == [()]
+
+    def test_without_a_collection_the_receipt_says_where_the_faces_are(self, desk: Registry, bob: Member) -> None:
+        (left,) = self.forget(desk, bob).faces_left
+        assert (left.collection, left.count, "no collection" in left.why) == ("people", 2, True)
+
+    def test_faces_of_another_collection_stay_and_are_told(
+        self, desk: Registry, bob: Member, collection: FakeCollection
+    ) -> None:
+        newer = replace(bob, version=2, faces=(*bob.faces, IndexedFace("b3", "old", "6.0", NOW)))
+        desk.put(newer, "member_pictures_added", "")
+        receipt = self.forget(desk, newer, collection)
+        assert (receipt.faces, [(each.collection, each.count) for each in receipt.faces_left]) == (2, [("old", 1)])
+
+    def test_a_member_without_faces_asks_nothing(self, desk: Registry, collection: FakeCollection) -> None:
+        receipt = self.forget(desk, ADA, collection)
+        assert (receipt.faces, receipt.faces_left, collection.log) == (0, (), [])

@@ -42,10 +42,12 @@ COMMANDS: Mapping[str, Lazy] = {
     "demo": Lazy("smileaccess.cli.demo:demo", "Show the whole door on this terminal, with nothing else."),
     "enroll": Lazy("smileaccess.cli.enroll:enroll", "Enroll a person from photographs or at the camera."),
     "members": Lazy("smileaccess.cli.members:members", "List, change, import and forget members."),
+    "collection": Lazy("smileaccess.cli.collection:collection", "Make and look at collections of Amazon Rekognition."),
     "attempts": Lazy("smileaccess.cli.attempts:attempts", "Read, check, export and try attempts."),
     "door": Lazy("smileaccess.cli.door:door", "Ask the running door: status, attempt, unlock."),
     "keys": Lazy("smileaccess.cli.keys:keys", "Make and show the keys of this installation."),
     "config": Lazy("smileaccess.cli.config:config", "Show and check the settings."),
+    "doctor": Lazy("smileaccess.cli.doctor:doctor", "Look at the whole installation, and say what to mend."),
 }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smileaccess.cli import consent
+from smileaccess.cli.collection import bill_to_plain, enrolling
 from smileaccess.cli.common import (
     App,
     Variadic,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from smileaccess.enrollment import Desk, Picture, Report, Request, Verdict
     from smileaccess.ports import Clock
+    from smileaccess.spending import Tab
 
 
 @click.command(cls=Variadic)
@@ -66,7 +68,8 @@ def enroll(
 
     Three to five different pictures are best: one face, well lit, at least 80
     pixels wide. Each one passes or is refused with its reason. Somebody who is
-    enrolled under another name is refused.
+    enrolled under another name is refused. With rekognition among [recognition]
+    recognizers the person is enrolled into the collection as well.
 
     \b
     Examples:
@@ -98,13 +101,17 @@ def _enroll(
     settings, clock, name = app.settings(), SystemClock(), clean_name(name)
     keys = app.keys(*ALL_KEYS)
     request = Request(name, consent.ask(settings, clock, name, given=given), **told)
-    with app.spool(keys, must_exist=False) as spool, closing(wiring.make_eyes(settings)) as eyes:
+    with (
+        app.spool(keys, must_exist=False) as spool,
+        closing(wiring.make_eyes(settings)) as eyes,
+        enrolling(app, spool, as_json=as_json) as (collection, tab),
+    ):
         registry = wiring.make_registry(settings, keys, spool, clock, caller())
-        desk = wiring.make_desk(settings, keys, registry, eyes)
+        desk = wiring.make_desk(settings, keys, registry, eyes, collection)
         if photos is None:
-            _work(desk, _taken(app, desk, clock, request.why), [], request, as_json=as_json)
+            _work(desk, _taken(app, desk, clock, request.why), [], request, tab, as_json=as_json)
         else:
-            _work(desk, *load_pictures(photos), request, as_json=as_json)
+            _work(desk, *load_pictures(photos), request, tab, as_json=as_json)
 
 
 def _taken(app: App, desk: Desk, clock: Clock, why: str) -> list[Picture]:
@@ -129,7 +136,9 @@ def load_pictures(paths: Sequence[Path]) -> tuple[list[Picture], list[Verdict]]:
     return pictures, bad
 
 
-def _work(desk: Desk, pictures: Sequence[Picture], bad: Sequence[Verdict], request: Request, *, as_json: bool) -> None:
+def _work(
+    desk: Desk, pictures: Sequence[Picture], bad: Sequence[Verdict], request: Request, tab: Tab, *, as_json: bool
+) -> None:
     from smileaccess import enrollment  # noqa: PLC0415
 
     try:
@@ -137,12 +146,13 @@ def _work(desk: Desk, pictures: Sequence[Picture], bad: Sequence[Verdict], reque
     except enrollment.NoGoodPicture as error:
         verdicts = [*error.verdicts, *bad]
         if as_json:
-            emit({"enrolled": False, "error": str(error), "pictures": [verdict_to_plain(each) for each in verdicts]})
+            plain = [verdict_to_plain(each) for each in verdicts]
+            emit({"enrolled": False, "error": str(error), "pictures": plain, "billed": bill_to_plain(tab.bill())})
         else:
             print_verdicts(verdicts)
         raise
     if as_json:
-        emit(report_to_plain(report, bad))
+        emit({**report_to_plain(report, bad), "billed": bill_to_plain(tab.bill())})
         return
     print_verdicts([*report.verdicts, *bad])
     _conclude(report)
@@ -152,21 +162,17 @@ def _conclude(report: Report) -> None:
     member = report.member
     done = "enrolled" if report.new else "added to"
     say(f"{done} {member.name} as {member.id}: {counted(len(member.templates), 'picture')}, version {member.version}")
+    for name in sorted({each.indexed.collection for each in report.verdicts if each.indexed}):
+        say(f"{counted(sum(face.collection == name for face in member.faces), 'face')} in collection {name}")
     for warning in report.warnings:
         warn(warning)
 
 
 def print_verdicts(verdicts: Sequence[Verdict]) -> None:
     """Print what became of each picture."""
-    made = table(
-        "picture",
-        "result",
-        "face px",
-        "smile",
-        "found back",
-        right=("face px", "smile", "found back"),
-        fold=("result",),
-    )
+    indexed = ["indexed"] if any(verdict.indexed for verdict in verdicts) else []
+    columns = ("face px", "smile", "found back")
+    made = table("picture", "result", *columns, *indexed, right=(*columns, *indexed), fold=("result",))
     for verdict in verdicts:
         face = verdict.face
         size = number(face.quality.size_px if face else None, 0)
@@ -177,6 +183,7 @@ def print_verdicts(verdicts: Sequence[Verdict]) -> None:
             size,
             number(face.smile if face else None, 0),
             number(verdict.similarity),
+            *([number(verdict.cloud_similarity)] if indexed else []),
         )
     console().print(made)
 
@@ -207,6 +214,8 @@ def verdict_to_plain(verdict: Verdict) -> dict[str, Any]:
         "smile": None if face is None or face.smile is None else round(face.smile, 1),
         "quality": quality,
         "similarity": None if verdict.similarity is None else round(verdict.similarity, 3),
+        "indexed": verdict.indexed and verdict.indexed.id,
+        "cloud_similarity": None if verdict.cloud_similarity is None else round(verdict.cloud_similarity, 3),
     }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smileaccess.cli.collection import enrolling
 from smileaccess.cli.common import App, caller, console, emit, json_option, pass_app, row, say, table, why_option
 from smileaccess.cli.enroll import load_pictures, said
 from smileaccess.errors import EnrollmentRefused, SmileAccessError
@@ -51,7 +52,7 @@ def import_(app: App, directory: Path, consented: bool, add: bool, why: str, as_
     if not consented:
         raise EnrollmentRefused("import: no consent: let everybody in it read the text, then give --consent")
     folders = _folders(directory)
-    people = _import(app, folders, add=add, why=why)
+    people = _import(app, folders, add=add, why=why, as_json=as_json)
     results = people + _out_of_place(directory, folders)
     failed = sum(result.outcome == "failed" for result in people)
     if as_json:
@@ -97,7 +98,7 @@ def _listed(folder: Path) -> list[Path]:
         return []
 
 
-def _import(app: App, folders: Sequence[Path], *, add: bool, why: str) -> list[Result]:
+def _import(app: App, folders: Sequence[Path], *, add: bool, why: str, as_json: bool) -> list[Result]:
     from smileaccess import wiring  # noqa: PLC0415
     from smileaccess.clock import SystemClock  # noqa: PLC0415
     from smileaccess.enrollment import Request  # noqa: PLC0415
@@ -106,9 +107,13 @@ def _import(app: App, folders: Sequence[Path], *, add: bool, why: str) -> list[R
 
     settings, clock = app.settings(), SystemClock()
     keys = app.keys(*ALL_KEYS)
-    with app.spool(keys, must_exist=False) as spool, closing(wiring.make_eyes(settings)) as eyes:
+    with (
+        app.spool(keys, must_exist=False) as spool,
+        closing(wiring.make_eyes(settings)) as eyes,
+        enrolling(app, spool, as_json=as_json) as (collection, _),
+    ):
         registry = wiring.make_registry(settings, keys, spool, clock, caller())
-        desk = wiring.make_desk(settings, keys, registry, eyes)
+        desk = wiring.make_desk(settings, keys, registry, eyes, collection)
         consent = Consent(clock.now(), settings.enrollment.consent_text)
         return _each(folders, lambda folder: _person(desk, folder, Request(folder.name, consent, why=why), add=add))
 

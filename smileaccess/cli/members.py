@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -29,13 +30,19 @@ from smileaccess.cli.common import (
     why_option,
 )
 from smileaccess.cli.importing import import_
-from smileaccess.errors import MemberNotFound, RecordsUnavailable, SmileAccessError
+from smileaccess.cli.reconcile import reconcile
+from smileaccess.errors import CollectionUnavailable, MemberNotFound, RecordsUnavailable, SmileAccessError
 
 if TYPE_CHECKING:
     from smileaccess.membership import Roster
     from smileaccess.model import Member
+    from smileaccess.recognizers.collection import RekognitionCollection
     from smileaccess.records.spool import Spool
-    from smileaccess.registry import Receipt, Registry
+    from smileaccess.registry import FacesLeft, Receipt, Registry
+
+
+_RECEIPT_WIDTH = 66
+"""Characters of a receipt's line beside its label, for a terminal of 80."""
 
 
 @click.group()
@@ -47,6 +54,7 @@ def members() -> None:
 
 
 members.add_command(import_)
+members.add_command(reconcile)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +115,22 @@ def list_(app: App, everybody: bool, as_json: bool) -> None:
         refused = [{"id": each.member_id, "why": each.why} for each in roster.refused]
         emit({"members": [member_to_plain(each) for each in shown], "refused": refused})
         return
-    made = table("name", "status", "pictures", "since", "valid", "id", right=("pictures",), fold=("name", "valid"))
-    for each in shown:
-        count = str(len(each.templates))
-        row(made, each.name or "-", each.status.value, count, local(each.created_at)[:10], _span(each), each.id[:10])
-    console().print(made)
+    _print_members(app, shown)
     living = sum(each.status is not MemberStatus.FORGOTTEN for each in roster.members)
     if advice := threshold_advice(living, app.settings().recognition.threshold):
         warn(advice)
+
+
+def _print_members(app: App, shown: Sequence[Member]) -> None:
+    settings = app.settings()
+    faces = ["faces"] if settings.recognition.cloud or any(each.faces for each in shown) else []
+    counts = ["pictures", *faces]
+    made = table("name", "status", *counts, "since", "valid", "id", right=counts, fold=("name", "valid"))
+    for each in shown:
+        indexed = sum(face.collection == settings.rekognition.collection for face in each.faces)
+        numbers = [str(len(each.templates)), *([str(indexed)] if faces else [])]
+        row(made, each.name or "-", each.status.value, *numbers, local(each.created_at)[:10], _span(each), each.id[:10])
+    console().print(made)
 
 
 def threshold_advice(people: int, threshold: float) -> str:
@@ -136,7 +152,7 @@ def threshold_advice(people: int, threshold: float) -> str:
 @json_option
 @pass_app
 def show(app: App, member: str, as_json: bool) -> None:
-    """Show one MEMBER: status, consent, validity and pictures.
+    """Show one MEMBER: status, consent, validity, pictures and faces.
 
     Example:    smileaccess members show "Ada Lovelace"
     """
@@ -159,6 +175,12 @@ def show(app: App, member: str, as_json: bool) -> None:
     say(f"pictures  {len(found.templates)}")
     for template in found.templates:
         say(f"          {template.id}  {local(template.added_at)}  {template.model}")
+    names = dict.fromkeys([app.settings().rekognition.collection, *(face.collection for face in found.faces)])
+    for name in names if found.faces else ():
+        indexed = [face for face in found.faces if face.collection == name]
+        say(f"faces     {len(indexed)} in {name}")
+        for face in indexed:
+            say(f"          {face.id}  {local(face.added_at)}  {face.model}")
 
 
 @members.command()
@@ -241,12 +263,14 @@ def validity(
 @json_option
 @pass_app
 def forget(app: App, member: str, yes: bool, why: str, as_json: bool) -> None:
-    """Erase MEMBER's name, consent and templates for good, and print a receipt.
+    """Erase MEMBER's name, consent, templates and faces, and print a receipt.
 
     What is on record keeps the random id, which then means nobody. On a
     terminal the name has to be typed; without one --yes is needed.
 
     With the id of somebody forgotten it only erases what was still being read.
+    Exits with 1 where faces are left in a collection; the receipt says what to
+    do about them.
 
     Example:    smileaccess members forget "Ada Lovelace" --why "asked for it"
     """
@@ -259,11 +283,42 @@ def forget(app: App, member: str, yes: bool, why: str, as_json: bool) -> None:
             _erase_again(desk, found, as_json=as_json)
             return
         _confirm_name(found, yes=yes)
-        receipt = registry.forget(desk.registry, found, desk.spool, why)
+        if not found.name and app.settings().rekognition.region:
+            warn(f"member {found.id}: which faces it has is not known: see `smileaccess members reconcile` afterwards")
+        with _collection(app) as (collection, why_not):
+            receipt = registry.forget(
+                desk.registry, found, desk.spool, why, collection=collection, no_collection=why_not
+            )
     if as_json:
         emit(receipt_to_plain(receipt))
     else:
         _print_receipt(receipt)
+    if receipt.faces_left:
+        left = sum(each.count for each in receipt.faces_left)
+        raise SmileAccessError(
+            f"member {receipt.member_id}: forgotten, and means nobody, but {counted(left, 'face')} of it "
+            f"{'is' if left == 1 else 'are'} still with Amazon: the receipt says what to do"
+        )
+
+
+@contextlib.contextmanager
+def _collection(app: App) -> Iterator[tuple[RekognitionCollection | None, str]]:
+    """Give the collection of the settings, or None and why there is none: nobody is kept because of that."""
+    from smileaccess import wiring  # noqa: PLC0415
+    from smileaccess.clock import SystemClock  # noqa: PLC0415
+    from smileaccess.spending import Tab  # noqa: PLC0415
+
+    settings = app.settings()
+    if not settings.rekognition.region:
+        yield None, '[rekognition] region = "": the settings do not say where it is'
+        return
+    try:
+        made = wiring.make_collection(settings, Tab(SystemClock(), 0))  # removing faces costs nothing
+    except CollectionUnavailable as error:
+        yield None, str(error)
+        return
+    with contextlib.closing(made):
+        yield made, ""
 
 
 def _erase_again(desk: Office, member: Member, *, as_json: bool) -> None:
@@ -312,6 +367,10 @@ def _print_receipt(receipt: Receipt) -> None:
     say(f"  forgotten  {local(receipt.forgotten_at)} by {receipt.who}")
     done = "erased    " if receipt.erased else "replaced  "
     say(f"  {done} the name, {counted(receipt.templates, 'face template')}, {agreed}")
+    if receipt.faces:
+        say(f"  removed    {counted(receipt.faces, 'face')} from the collection")
+    for left in receipt.faces_left:
+        _print_left(left)
     if not receipt.erased:
         say("  not yet    erased from the database's file: another program is reading it.")
         say("             When that has ended, run")
@@ -320,6 +379,19 @@ def _print_receipt(receipt: Receipt) -> None:
     say(f"             {counted(receipt.attempts, 'attempt')} and {counted(receipt.events, 'door event')}")
     say(f"  on record  event {receipt.event_id}")
     say("  not here   backups and exports that were made before: erase those yourself")
+
+
+def _print_left(left: FacesLeft) -> None:
+    verb = "is" if left.count == 1 else "are"
+    told = (
+        f"{counted(left.count, 'face')} {verb} still in collection {left.collection}, and {verb} nobody's: {left.why}. "
+        f"To finish, with that region and collection in [rekognition], run"
+    )
+    lines = textwrap.wrap(plain(told), _RECEIPT_WIDTH, break_long_words=False, break_on_hyphens=False)
+    for label, line in zip(
+        ["not yet", *[""] * len(lines)], [*lines, "smileaccess members reconcile --repair"], strict=True
+    ):
+        say(f"  {label:<9}  {line}")
 
 
 def _span(member: Member) -> str:
@@ -347,6 +419,10 @@ def member_to_plain(member: Member) -> dict[str, Any]:
         "templates": [
             {"id": each.id, "model": each.model, "added_at": stamp(each.added_at)} for each in member.templates
         ],
+        "faces": [
+            {"id": each.id, "collection": each.collection, "model": each.model, "added_at": stamp(each.added_at)}
+            for each in member.faces
+        ],
     }
 
 
@@ -357,6 +433,7 @@ def receipt_to_plain(receipt: Receipt) -> dict[str, Any]:
     erased = {
         "name": receipt.name,
         "templates": receipt.templates,
+        "faces": receipt.faces,
         "consent_given_at": receipt.consent and stamp(receipt.consent.given_at),
         "limits": receipt.limited,
     }
@@ -367,6 +444,9 @@ def receipt_to_plain(receipt: Receipt) -> dict[str, Any]:
         "event": receipt.event_id,
         "erased": erased,
         "erased_from_file": receipt.erased,
+        "faces_left": [
+            {"collection": each.collection, "faces": each.count, "why": each.why} for each in receipt.faces_left
+        ],
         "kept": {"attempts": receipt.attempts, "events": receipt.events},
     }
 
