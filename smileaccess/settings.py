@@ -36,6 +36,9 @@ SHIPPED = Path(__file__).parent / "_config" / "smileaccess.toml"
 FALLBACK_S = 0.5
 """Seconds of each examination that are kept for the fallback, many times what one embedding takes."""
 
+LOCAL_CONSENT, CLOUD_CONSENT = "1", "2"
+"""The versions of the program's own texts of consent: for this machine only, and with Amazon Rekognition."""
+
 LARGEST_FILE = 1 << 20
 """Bytes: a settings file is a few kilobytes; what is larger than a megabyte is some other file."""
 
@@ -233,7 +236,7 @@ class EnrollmentSettings(_Section):
     yaw: float = Field(35.0, ge=5, le=60)
     pitch: float = Field(30.0, ge=5, le=60)
     eyes_open: float = Field(40.0, ge=0, le=100)
-    consent_text: str = Field("1", min_length=1, max_length=64)
+    consent_text: str = Field("", max_length=64)
 
 
 class RecordsSettings(_Section):
@@ -308,6 +311,20 @@ class Settings(_Section):
                 f"[recognition] timeout_s = {self.recognition.timeout_s:g} enough is left for the fallback"
             )
         return self
+
+    @model_validator(mode="after")
+    def _consent_is_to_what_is_done(self) -> Settings:
+        if self.recognition.cloud and self.enrollment.consent_text == LOCAL_CONSENT:
+            raise ValueError(
+                f'[enrollment] consent_text = "{LOCAL_CONSENT}": promises that no picture leaves the machine, and '
+                '[recognition] recognizers has "rekognition": leave it empty, or name a text of your own'
+            )
+        return self
+
+    @property
+    def consent_version(self) -> str:
+        """The version of the text that people agree to: the owner's, else the program's for what is done."""
+        return self.enrollment.consent_text or (CLOUD_CONSENT if self.recognition.cloud else LOCAL_CONSENT)
 
     def door_rules(self) -> DoorRules:
         """Return the pure door's part."""

@@ -104,9 +104,7 @@ class TestWhole:
         assert list(dict.fromkeys(finding.check for finding in found)) == [check.name for check in doctor.CHECKS]
 
     @pytest.mark.parametrize("profile", ["door", "admin"])
-    def test_two_calls_are_billed_and_none_changes_anything(
-        self, house: House, service: StandIn, profile: str
-    ) -> None:
+    def test_two_calls_are_billed_and_none_changes_anything(self, house: House, service: StandIn, profile: str) -> None:
         admin = service.client("admin")
         admin.index_faces(
             CollectionId="smileaccess",

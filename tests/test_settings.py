@@ -529,3 +529,67 @@ def test_what_is_in_force_reads_back(
     made = Settings.model_validate(document)
 
     assert parse(as_toml(made)) == made
+
+
+CLOUD = '[recognition]\nrecognizers = ["rekognition", "embedded"]\n[rekognition]\nregion = "eu-central-1"\n'
+
+
+def test_a_door_with_the_cloud_has_both_standards_in_order() -> None:
+    """The first choice first, each with a threshold of its own, and the calls that an attempt may make."""
+    told = parse(CLOUD + "threshold = 99.5\nmax_calls = 4\n[spending]\nprice_per_call = 0.002")
+    conduct = Conduct.of(told)
+
+    assert [(each.name, each.threshold, each.agreeing) for each in conduct.examining.standards] == [
+        ("rekognition", 99.5, 1),
+        ("embedded", 99.0, 2),
+    ]
+    assert conduct.policy.thresholds == {"rekognition": 99.5, "embedded": 99.0}
+    assert (conduct.examining.max_calls, conduct.price) == (4, 0.002)
+    assert (told.spending_rules().attempt_calls, told.spending_rules().price_micros) == (4, 2000)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            '[recognition]\nrecognizers = ["rekognition"]',
+            'settings: [rekognition] region = "": must name the region of the collection, such as "eu-central-1", '
+            "since [recognition] recognizers has rekognition",
+        ),
+        (
+            CLOUD + "timeout_s = 2.6",
+            "settings: [rekognition] timeout_s = 2.6: must be at most 2.5, so that of [recognition] timeout_s = 3 "
+            "enough is left for the fallback",
+        ),
+        (
+            CLOUD + '[enrollment]\nconsent_text = "1"',
+            'settings: [enrollment] consent_text = "1": promises that no picture leaves the machine, and '
+            '[recognition] recognizers has "rekognition": leave it empty, or name a text of your own',
+        ),
+        (
+            '[rekognition]\nregion = "Frankfurt"',
+            'settings: [rekognition] region = "Frankfurt": must be the name of a region, such as "eu-central-1"',
+        ),
+        (
+            '[rekognition]\nendpoint = "host:443"',
+            'settings: [rekognition] endpoint = "host:443": must be an address, such as "https://host:8443", without a '
+            "path",
+        ),
+        (
+            '[rekognition]\ncollection = "our door"',
+            'settings: [rekognition] collection = "our door": must be 1 to 255 letters, digits, _ . or -',
+        ),
+    ],
+)
+def test_wrong_settings_of_the_cloud(text: str, problem: str) -> None:
+    """Each names the setting, the value and what it must be."""
+    assert problems(text) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [("", "1"), (CLOUD, "2"), ('[enrollment]\nconsent_text = "ours-3"', "ours-3"), (CLOUD + "timeout_s = 2", "2")],
+)
+def test_people_agree_to_what_is_done(text: str, version: str) -> None:
+    """Without a text of the owner's own it is the program's for this machine, or for Amazon's service."""
+    assert parse(text).consent_version == version

@@ -114,7 +114,7 @@ def _import(app: App, folders: Sequence[Path], *, add: bool, why: str, as_json: 
     ):
         registry = wiring.make_registry(settings, keys, spool, clock, caller())
         desk = wiring.make_desk(settings, keys, registry, eyes, collection)
-        consent = Consent(clock.now(), settings.enrollment.consent_text)
+        consent = Consent(clock.now(), settings.consent_version)
         return _each(folders, lambda folder: _person(desk, folder, Request(folder.name, consent, why=why), add=add))
 
 

@@ -142,7 +142,7 @@ def enroll_member(stage: Stage, eyes: Vision, clock: Clock, name: str, take: Cal
             stack.callback(collection.close)
         registry = wiring.make_registry(settings, stage.keys, spool, clock, "demo")
         desk = wiring.make_desk(settings, stage.keys, registry, eyes, collection)
-        consent = Consent(clock.now(), settings.enrollment.consent_text)
+        consent = Consent(clock.now(), settings.consent_version)
         report = enroll(desk, take(desk), Request(name, consent, why="demonstration"))
         if bill := tab.bill():
             spool.add_bill(bill)

@@ -113,7 +113,7 @@ def translated(what: str) -> Iterator[None]:
         raise _refusal(what, error) from error
     except (botocore.exceptions.ConnectTimeoutError, botocore.exceptions.ReadTimeoutError) as error:
         raise ServiceError(Trouble.TIMED_OUT, what, str(error)) from error
-    except botocore.exceptions.HTTPClientError as error:
+    except (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError) as error:
         raise ServiceError(Trouble.UNAVAILABLE, what, str(error)) from error
     except botocore.exceptions.ParamValidationError as error:
         raise ServiceError(Trouble.REJECTED, what, str(error)) from error

@@ -6,14 +6,11 @@ nothing here is for a door.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import botocore.exceptions
 
 from smileaccess.errors import (
     CollectionError,
@@ -273,7 +270,7 @@ class RekognitionCollection:
         what = f"{self._service.host}: {operation}"
         try:
             client = self._ready()
-            with translated(what), _reached(what):
+            with translated(what):
                 answer = getattr(client, _method(operation))(**asked)
             with well_formed(what):
                 return read(answer)
@@ -292,17 +289,6 @@ class RekognitionCollection:
 
     def _pay(self, **_: Any) -> None:
         self._purse.pay("")
-
-
-@contextlib.contextmanager
-def _reached(what: str) -> Iterator[None]:
-    """Turn a connection that was not made into a ServiceError; one that took too long is told apart by the caller."""
-    try:
-        yield
-    except botocore.exceptions.ConnectTimeoutError:
-        raise
-    except botocore.exceptions.ConnectionError as error:
-        raise ServiceError(Trouble.UNAVAILABLE, what, str(error)) from error
 
 
 def _method(operation: str) -> str:
