@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ import pytest
 
 from smileaccess import settings as configuration
 from smileaccess import wiring
-from smileaccess.demo.scenes import MEMBER_PHOTOGRAPH, build_scenes, doorway
+from smileaccess.demo.scenes import MEMBER_PHOTOGRAPH, Scene, doorway
 from smileaccess.keys import ALL_KEYS, make_keys
 from smileaccess.membership import seal_template
 from smileaccess.model import Attempt, Bill, IndexedFace, Member, MemberStatus, Outcome, Reason, Template
@@ -132,21 +132,8 @@ class Door:
 
 
 @pytest.fixture(scope="module")
-def eyes() -> Iterator[LocalEyes]:
-    made = LocalEyes()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def actors(eyes: LocalEyes) -> Actors:
-    return Actors({each.number: each for each in build_scenes(eyes)})
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[StandIn]:
-    with StandIn() as service:
-        yield service
+def actors(scenes: dict[int, Scene]) -> Actors:
+    return Actors(scenes)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
@@ -27,18 +26,6 @@ from tests.standin import StandIn
 
 SPEAKING, SMILING, NEUTRAL = (FACES / f"obama-{name}.jpg" for name in ("speaking", "smiling", "neutral"))
 BIDEN = FACES / "biden-neutral.jpg"
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[StandIn]:
-    with StandIn() as service:
-        yield service
-
-
-@pytest.fixture
-def service(running: StandIn) -> StandIn:
-    running.reset()
-    return running
 
 
 class CloudHouse(House):

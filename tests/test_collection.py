@@ -45,25 +45,6 @@ class Purse:
         self.paid.append(attempt)
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[StandIn]:
-    with StandIn() as service:
-        yield service
-
-
-@pytest.fixture
-def service(running: StandIn) -> StandIn:
-    running.reset()
-    return running
-
-
-@pytest.fixture(scope="module")
-def eyes() -> Iterator[LocalEyes]:
-    made = LocalEyes()
-    yield made
-    made.close()
-
-
 Make = Callable[..., RekognitionCollection]
 
 

@@ -8,31 +8,19 @@ import cv2
 import numpy as np
 import pytest
 
-from smileaccess.demo.scenes import Scene, build_scenes
+from smileaccess.demo.scenes import Scene
 from smileaccess.model import Frame
 from smileaccess.vision.continuity import HEIGHT, LEAST, RATE, WIDTH, continues, difference, view
 from smileaccess.vision.eyes import LocalEyes
 from tests.portraits import grainy, portrait
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from smileaccess.model import Pixels, Vector
 
 CUE_S = 1.0
 NEUTRAL, SMILING, SPEAKING = "obama-neutral", "obama-smiling", "obama-speaking"
-
-
-@pytest.fixture(scope="module")
-def eyes() -> Iterator[LocalEyes]:
-    made = LocalEyes()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def reel(eyes: LocalEyes) -> dict[int, Scene]:
-    return {scene.number: scene for scene in build_scenes(eyes)}
 
 
 def tracks(eyes: LocalEyes, pictures: Sequence[Pixels], fps: float) -> list[int]:
@@ -115,19 +103,19 @@ def test_a_change_goes_on_up_to_the_limit_and_no_farther(elapsed_s: float) -> No
 @pytest.mark.parametrize("number", [1, 8])
 @pytest.mark.parametrize(("fps", "begin_s"), [(15, 1.3), (7, 1.0), (4, 0.9), (4, 1.0), (3, 0.9)])
 def test_a_smile_that_comes_keeps_its_track(
-    eyes: LocalEyes, reel: dict[int, Scene], number: int, fps: int, begin_s: float
+    eyes: LocalEyes, scenes: dict[int, Scene], number: int, fps: int, begin_s: float
 ) -> None:
     """The scenes' faces change within 0.7 s; as few as three frames a second see it as one face."""
     times = [begin_s + place / fps for place in range(round(1.0 * fps) + 2)]
-    pictures = [reel[number].clip.picture(at, at - CUE_S if at >= CUE_S else None) for at in times]
+    pictures = [scenes[number].clip.picture(at, at - CUE_S if at >= CUE_S else None) for at in times]
     assert len(set(tracks(eyes, pictures, fps))) == 1
 
 
 @pytest.mark.parametrize("spoiled", ["flicker", "noise", "shake"])
-def test_flicker_noise_and_a_moving_head_break_nothing(eyes: LocalEyes, reel: dict[int, Scene], spoiled: str) -> None:
+def test_flicker_noise_and_a_moving_head_break_nothing(eyes: LocalEyes, scenes: dict[int, Scene], spoiled: str) -> None:
     """A fifth of the light that comes and goes, strong noise, a few pixels from frame to frame: during a smile."""
     random = np.random.default_rng(5)
-    pictures = [reel[1].clip.picture(at, at - CUE_S) for at in np.arange(1.3, 2.2, 0.1)]
+    pictures = [scenes[1].clip.picture(at, at - CUE_S) for at in np.arange(1.3, 2.2, 0.1)]
     for place, pixels in enumerate(pictures):
         if spoiled == "flicker":
             pictures[place] = cv2.convertScaleAbs(pixels, alpha=0.8 if place % 2 else 1.0)

@@ -47,19 +47,6 @@ class Subject:
         return frame, self.vision.look(frame).faces[0]
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[StandIn]:
-    with StandIn() as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def eyes() -> Iterator[LocalEyes]:
-    made = LocalEyes()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def fake() -> Subject:
     made = FakeCollection()
@@ -72,17 +59,16 @@ def fake() -> Subject:
 
 
 @pytest.fixture
-def rekognition(running: StandIn, eyes: LocalEyes, tmp_path: Path) -> Iterator[Subject]:
-    running.reset()
-    credentials = running.write_credentials(tmp_path / "credentials")
-    service = Service(running.region, running.url, str(running.ca_file), str(credentials), "enroller")
-    made = RekognitionCollection(service, "smileaccess", Free(), now=lambda: NOON, attempts=1)
+def rekognition(service: StandIn, eyes: LocalEyes, tmp_path: Path) -> Iterator[Subject]:
+    credentials = service.write_credentials(tmp_path / "credentials")
+    place = Service(service.region, service.url, str(service.ca_file), str(credentials), "enroller")
+    made = RekognitionCollection(place, "smileaccess", Free(), now=lambda: NOON, attempts=1)
     made.create()
     yield Subject(
         made,
         eyes,
         lambda who, number, side: scene(PHOTOGRAPHS[who][number], side),
-        lambda: running.faults.close("*"),
+        lambda: service.faults.close("*"),
     )
     made.close()
 

@@ -41,19 +41,6 @@ def reel(tmp_path_factory: pytest.TempPathFactory) -> Reel:
     return make_reel(tmp_path_factory.mktemp("reel"))
 
 
-@pytest.fixture(scope="module")
-def standin() -> Iterator[StandIn]:
-    with StandIn() as service:
-        yield service
-
-
-@pytest.fixture
-def service(standin: StandIn) -> StandIn:
-    standin.reset()
-    standin.client("admin").create_collection(CollectionId=COLLECTION)
-    return standin
-
-
 @pytest.fixture
 def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., House]]:
     with building(tmp_path_factory.mktemp) as make:
@@ -63,6 +50,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ho
 @pytest.fixture
 def door(build: Callable[..., House], reel: Reel, service: StandIn, tmp_path: Path) -> Callable[..., House]:
     """Return what starts a door whose member smiles before it, enrolled here and in the service."""
+    service.client("admin").create_collection(CollectionId=COLLECTION)
 
     def started(recognizers: str = ALONE, *, calls_per_day: int = 3000, timeout_s: float = 2.5) -> House:
         told: dict[str, Any] = {"recognizers": recognizers, "calls_per_day": calls_per_day, "timeout_s": timeout_s}

@@ -29,12 +29,6 @@ CALL_S = 0.4
 """Seconds until a call that hangs is given up."""
 
 
-@pytest.fixture(scope="module")
-def standin() -> Iterator[StandIn]:
-    with StandIn() as made:
-        yield made
-
-
 @pytest.fixture(autouse=True)
 def bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No credentials but those that a test writes."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -131,13 +130,6 @@ def test_an_answer_that_comes_late_is_none() -> None:
     frame = framed(painting(Painted(1)))
     with pytest.raises(RecognizerTimedOut, match=r"2\.50 s"):
         recognizer.examine(asked(frame, vision.look(frame).faces[0], timeout_s=2.0))
-
-
-@pytest.fixture(scope="module")
-def eyes() -> Iterator[LocalEyes]:
-    eyes = LocalEyes()
-    yield eyes
-    eyes.close()
 
 
 def test_a_member_enrolled_speaking_is_found_neutral_and_smiling(eyes: LocalEyes) -> None:

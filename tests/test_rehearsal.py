@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from smileaccess import settings as configuration
-from smileaccess.demo.scenes import MEMBER_PHOTOGRAPH, Scene, build_scenes
+from smileaccess.demo.scenes import MEMBER_PHOTOGRAPH, Scene
 from smileaccess.errors import CameraUnavailable, VisionFailed
 from smileaccess.model import Attempt, Frame, Member, MemberStatus, Outcome, Purpose, Reason, Sight, Trigger
 from smileaccess.recognizers.embedded import EmbeddedRecognizer
@@ -30,19 +30,6 @@ Pictures = Sequence[tuple[str, "Pixels"]]
 
 
 @pytest.fixture(scope="module")
-def eyes() -> Iterator[LocalEyes]:
-    """Return the real eyes; their networks are loaded once."""
-    made = LocalEyes()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def reel(eyes: LocalEyes) -> dict[int, Scene]:
-    return {scene.number: scene for scene in build_scenes(eyes)}
-
-
-@pytest.fixture(scope="module")
 def ann(eyes: LocalEyes) -> Member:
     """Return the member of the scenes, enrolled from the one photograph that no scene shows."""
     eyes.reset()
@@ -54,8 +41,8 @@ def ann(eyes: LocalEyes) -> Member:
 class Stage(Actors):
     """Rehearses with the real parts."""
 
-    def __init__(self, eyes: LocalEyes, reel: dict[int, Scene], ann: Member) -> None:
-        super().__init__(reel)
+    def __init__(self, eyes: LocalEyes, scenes: dict[int, Scene], ann: Member) -> None:
+        super().__init__(scenes)
         self._eyes, self.ann = eyes, ann
 
     def rehearse(
@@ -71,8 +58,8 @@ class Stage(Actors):
 
 
 @pytest.fixture(scope="module")
-def stage(eyes: LocalEyes, reel: dict[int, Scene], ann: Member) -> Stage:
-    return Stage(eyes, reel, ann)
+def stage(eyes: LocalEyes, scenes: dict[int, Scene], ann: Member) -> Stage:
+    return Stage(eyes, scenes, ann)
 
 
 @cache

@@ -102,19 +102,6 @@ def jpeg(pixels: Pixels) -> bytes:
     return data.tobytes()
 
 
-@pytest.fixture(scope="module")
-def eyes() -> Iterator[LocalEyes]:
-    made = LocalEyes()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[StandIn]:
-    with StandIn() as service:
-        yield service
-
-
 @pytest.fixture
 def cloud(service: StandIn, eyes: LocalEyes, tmp_path: Path) -> Iterator[Cloud]:
     service.reset()

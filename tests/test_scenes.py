@@ -6,33 +6,27 @@ import cv2
 import numpy as np
 import pytest
 
-from smileaccess.demo import morph, scenes
+from smileaccess.demo import morph
 from smileaccess.demo.morph import Portrait, framed, morphed
-from smileaccess.demo.scenes import MEMBER_PHOTOGRAPH, Living, SideBySide, build_scenes, doorway
+from smileaccess.demo.scenes import (
+    MEMBER_PHOTOGRAPH,
+    MORPH_S,
+    REACTION_S,
+    SMILE_S,
+    Living,
+    SideBySide,
+    build_scenes,
+    doorway,
+)
 from smileaccess.errors import PictureError
 from smileaccess.gates import Limits, hindrance
 from smileaccess.model import Frame, Outcome, Reason, Sight
-from smileaccess.vision.eyes import LocalEyes
 from tests.fakes_devices import picture
 
 FPS = 15
 CUE_S = 2.0
-SMILING_S = CUE_S + scenes.REACTION_S + scenes.MORPH_S
-RESTING_S = SMILING_S + scenes.SMILE_S + scenes.MORPH_S
-
-
-@pytest.fixture(scope="module")
-def eyes():
-    """Return the real eyes; their networks are loaded once."""
-    made = LocalEyes()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def reel(eyes):
-    """Return the scenes by number."""
-    return {scene.number: scene for scene in build_scenes(eyes)}
+SMILING_S = CUE_S + REACTION_S + MORPH_S
+RESTING_S = SMILING_S + SMILE_S + MORPH_S
 
 
 def frames(scene, until_s, step=1, cue_s=CUE_S):
@@ -43,10 +37,10 @@ def frames(scene, until_s, step=1, cue_s=CUE_S):
 
 
 @pytest.fixture(scope="module")
-def watched(eyes, reel):
+def watched(eyes, scenes):
     """Return what the eyes see, a scene, in every fifth frame of 9 seconds (every one around the change)."""
     seen = {}
-    for number, scene in reel.items():
+    for number, scene in scenes.items():
         eyes.reset()
         seen[number] = [
             eyes.look(frame)
@@ -64,9 +58,9 @@ def enrolled(eyes):
     return eyes.embed(frame, eyes.look(frame).faces[0])
 
 
-def test_eight_scenes_end_as_promised(reel):
+def test_eight_scenes_end_as_promised(scenes):
     """Numbers, outcomes and reasons are the reel's contract; only the last begins with REX."""
-    assert [(s.number, s.outcome, s.reason, s.rex_first) for s in reel.values()] == [
+    assert [(s.number, s.outcome, s.reason, s.rex_first) for s in scenes.values()] == [
         (1, Outcome.GRANTED, None, False),
         (2, Outcome.DENIED, Reason.NO_SMILE, False),
         (3, Outcome.DENIED, Reason.NOT_RECOGNIZED, False),
@@ -79,9 +73,9 @@ def test_eight_scenes_end_as_promised(reel):
 
 
 @pytest.mark.parametrize("number", range(1, 9))
-def test_frames_are_a_camera_s_and_repeatable(reel, number):
+def test_frames_are_a_camera_s_and_repeatable(scenes, number):
     """640 x 480 BGR; the same moment looks the same again, and another moment does not (noise alone sees to it)."""
-    clip = reel[number].clip
+    clip = scenes[number].clip
     seen = clip.picture(1.0, None)
     assert (seen.shape, seen.dtype) == ((480, 640, 3), np.uint8)
     assert np.array_equal(seen, clip.picture(1.0, None))
@@ -95,8 +89,8 @@ def smiles(sights, begin_s, end_s):
 @pytest.mark.parametrize("number", [1, 8])
 def test_the_member_turns_from_neutral_to_smiling_and_back(watched, number):
     """Below 30 until the reaction, above 60 once the face has changed, and at rest again later."""
-    assert max(smiles(watched[number], 0.0, CUE_S + scenes.REACTION_S)) < 30
-    assert min(smiles(watched[number], SMILING_S, SMILING_S + scenes.SMILE_S)) > 60
+    assert max(smiles(watched[number], 0.0, CUE_S + REACTION_S)) < 30
+    assert min(smiles(watched[number], SMILING_S, SMILING_S + SMILE_S)) > 60
     assert max(smiles(watched[number], RESTING_S, 9.0)) < 30
 
 
@@ -138,30 +132,30 @@ def test_what_hinders_is_seen_in_every_frame(watched, number, reason):
     assert {hindrance(sight, Limits()) for sight in watched[number]} == {reason}
 
 
-def test_the_change_has_no_jump(reel):
+def test_the_change_has_no_jump(scenes):
     """From frame to frame the change is a small part of the whole: about ten frames carry it."""
-    faces = [frame.pixels[130:360, 240:400].astype(int) for frame in frames(reel[1], SMILING_S + 0.5)]
+    faces = [frame.pixels[130:360, 240:400].astype(int) for frame in frames(scenes[1], SMILING_S + 0.5)]
     steps = [float(np.abs(one - other).mean()) for one, other in pairwise(faces)]
     whole = float(np.abs(faces[-1] - faces[int(CUE_S * FPS)]).mean())
     assert max(steps) < whole / 2
 
 
-def test_the_cue_alone_starts_the_smile(reel):
+def test_the_cue_alone_starts_the_smile(scenes):
     """Before the reaction time is over the picture is the uncued one."""
-    clip = reel[1].clip
-    assert np.array_equal(clip.picture(3.0, scenes.REACTION_S), clip.picture(3.0, None))
-    assert not np.array_equal(clip.picture(3.0, scenes.REACTION_S + 0.2), clip.picture(3.0, None))
+    clip = scenes[1].clip
+    assert np.array_equal(clip.picture(3.0, REACTION_S), clip.picture(3.0, None))
+    assert not np.array_equal(clip.picture(3.0, REACTION_S + 0.2), clip.picture(3.0, None))
 
 
-def test_the_doorway_stands_still(reel):
+def test_the_doorway_stands_still(scenes):
     """A wall does not sway: only the sensor's noise differs from the drawing."""
     wall = doorway().astype(int)
-    assert np.abs(reel[5].clip.picture(4.0, None) - wall).max() < 12
+    assert np.abs(scenes[5].clip.picture(4.0, None) - wall).max() < 12
 
 
-def test_people_move_a_little(reel):
+def test_people_move_a_little(scenes):
     """Somebody who stands still moves by pixels, not by tens of them."""
-    clip = reel[2].clip
+    clip = scenes[2].clip
     grays = [cv2.cvtColor(clip.picture(at, None), cv2.COLOR_BGR2GRAY).astype(np.float32) for at in (0.0, 1.5)]
     (across, down), _ = cv2.phaseCorrelate(*grays)
     assert 0.3 < np.hypot(across, down) < 10
