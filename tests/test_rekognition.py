@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -323,6 +325,25 @@ def test_connections_are_opened_without_a_call(cloud: Cloud) -> None:
     recognizer.close()
 
     assert (cloud.service.connections - before, cloud.service.count("DetectFaces")) == (2, 0)
+
+
+def test_a_sensor_that_fires_does_not_fill_the_queues(cloud: Cloud) -> None:
+    """Getting ready again and again while the service says nothing is one try for each connection."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        recognizer = cloud.recognizer(place=cloud.place(endpoint=url))
+        for _ in range(100):
+            recognizer.prepare()
+        recognizer.get_ready()
+        silent.setblocking(False)
+        guests = []
+        with suppress(BlockingIOError):
+            while True:
+                guests.append(silent.accept()[0])
+        for guest in guests:
+            guest.close()
+
+    assert len(guests) == 2
 
 
 # What goes wrong

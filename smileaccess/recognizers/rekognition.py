@@ -55,6 +55,9 @@ OPEN_S = 3.0
 SEARCHABLE = frozenset({MemberStatus.ACTIVE, MemberStatus.DISABLED})
 """Whose faces count: a disabled member is found, so that the policy can say why it denies."""
 
+READY_S = 15.0
+"""Seconds to wait for client and connections where nobody stands at a door: looking for credentials may take 10."""
+
 Told = TypeVar("Told")
 Tell = Callable[[str, str, Mapping[str, Any]], None]
 
@@ -97,6 +100,8 @@ class RekognitionRecognizer:
         self._monotonic = monotonic
         self._current = Current()
         self._making = threading.Lock()
+        self._preparing = threading.Lock()
+        self._openings: list[Future[None]] = []
         self._client: Any = None
         self._lanes = tuple(Lane(f"rekognition {number}", self._transport(), self._current) for number in (1, 2))
         self._faces: Mapping[str, str] = {}
@@ -112,7 +117,7 @@ class RekognitionRecognizer:
 
     def get_ready(self) -> None:
         """Get ready, and wait until that is so or has failed; any thread."""
-        wait(self._begin_opening())
+        wait(self._begin_opening(), timeout=READY_S)
 
     def examine(self, question: Question) -> Examination:
         """Ask who a neutral face is and where it is, or what a smiling one shows."""
@@ -284,10 +289,12 @@ class RekognitionRecognizer:
     # --- connections
 
     def _begin_opening(self) -> list[Future[None]]:
-        if self._closed:
-            return []
-        deadline = self._monotonic() + OPEN_S
-        return [lane.begin(functools.partial(self._open, lane), deadline) for lane in self._lanes]
+        """Have each lane open its connection, unless it is about to: a sensor that fires must not fill their queues."""
+        with self._preparing:
+            if not self._closed and all(each.done() for each in self._openings):
+                deadline = self._monotonic() + OPEN_S
+                self._openings = [lane.begin(functools.partial(self._open, lane), deadline) for lane in self._lanes]
+            return self._openings
 
     def _transport(self) -> Transport:
         try:
