@@ -170,7 +170,7 @@ class Examining:
         return {
             "similarity": None if best is None else round(best, 3),
             "recognizer": None if decided is None else decided.recognizer,
-            "model": None if decided is None else decided.model,
+            "model": None if decided is None else decided.model or None,
             "calls": self._ballot.spent,
             "stages_ms": dict(self.stages),
             "detail": {
@@ -307,13 +307,15 @@ class Examining:
 
 
 def _plain(examination: Examination) -> dict[str, Any]:
-    candidates = examination.candidates or ()
+    searched, candidates = examination.candidates is not None, examination.candidates or ()
     return {
         "purpose": examination.purpose.value,
         "recognizer": examination.recognizer,
         "hindrance": examination.hindrance and examination.hindrance.value,
         "frame": examination.sequence,
-        "candidates": [{"member": c.member_id, "similarity": round(c.similarity, 3)} for c in candidates],
+        "candidates": [{"member": c.member_id, "similarity": round(c.similarity, 3)} for c in candidates]
+        if searched
+        else None,
         "smile": None if examination.smile is None else round(examination.smile, 1),
         "emotions": {emotion.value: round(value, 1) for emotion, value in examination.emotions.items()},
         "ms": round(examination.duration_ms, 1),

@@ -224,7 +224,7 @@ def mentions(attempt: Attempt, member_id: str) -> bool:
     if attempt.member_id == member_id:
         return True
     examined: Sequence[Any] = attempt.detail.get("examinations", ())
-    return any(candidate.get("member") == member_id for each in examined for candidate in each.get("candidates", ()))
+    return any(candidate.get("member") == member_id for each in examined for candidate in each.get("candidates") or ())
 
 
 def _set_status(registry: Registry, member: Member, status: MemberStatus, kind: str, why: str) -> Member:

@@ -159,7 +159,7 @@ def test_a_member_is_granted_for_three_calls(door: Door) -> None:
 
     assert (ended(attempt), attempt.member_id, attempt.recognizer) == (GRANTED, ANN, "rekognition")
     assert sorted(door.calls) == ["DetectFaces", "DetectFaces", "SearchFacesByImage"]
-    assert (attempt.calls, attempt.cost, attempt.model) == (3, 0.003, "rekognition-7.0")
+    assert (attempt.calls, attempt.cost, attempt.model) == (3, 0.003, "7.0")
     assert sum(bill.calls for bill in door.bills) == 3
 
 

@@ -192,6 +192,14 @@ class TestShow:
         assert rows[0] == ["frame", "asked", "for", "candidates", "smile", "ms"]
         assert [row[2] for row in rows[1:]] == ["multiple_faces", "nobody"]
 
+    def test_a_smile_that_was_looked_at_is_told_apart_from_nobody_found(self, house: House) -> None:
+        looked_at = {**examination(), "candidates": None}
+        known = attempt(detail={"examinations": [looked_at, examination()]})
+        house.put(known)
+        rows = [line.split() for line in house.run("attempts", "show", known.id).out.splitlines()[-2:]]
+        assert [row[2:4] for row in rows] == [["not", "searched"], rows[1][2:4]]
+        assert rows[1][2] == "nobody"
+
     def test_who_answered_is_told_where_more_than_one_recognizer_did(self, house: House) -> None:
         names = ("rekognition", "embedded", None)
         known = attempt(detail={"examinations": [examination(recognizer=name) for name in names]})

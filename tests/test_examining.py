@@ -667,7 +667,12 @@ def test_one_search_and_one_look_at_the_smile_are_enough() -> None:
 
     assert (session.complete, session.evidence.identified, session.evidence.live) == (True, KNOWN, True)
     assert (session.evidence.recognizer, session.evidence.fallback) == ("cloud", False)
-    assert session.examining.summary()["calls"] == 3
+    summary = session.examining.summary()
+    assert summary["calls"] == 3
+    assert [each["candidates"] for each in summary["detail"]["examinations"]] == [
+        [{"member": ANN, "similarity": 99.5}],
+        None,
+    ]
 
 
 def test_a_question_may_cost_what_is_left() -> None:

@@ -140,7 +140,7 @@ def test_a_member_is_named_by_one_frame(cloud: Cloud, known: RekognitionRecogniz
 
     assert (names(found), found.hindrance, found.calls) == (["m_ann"], None, 2)
     assert found.box.same_place(question.face.box)
-    assert (found.recognizer, found.model) == ("rekognition", "rekognition-7.0")
+    assert (found.recognizer, found.model) == ("rekognition", "7.0")
 
 
 def test_a_stranger_is_nobody(cloud: Cloud, known: RekognitionRecognizer) -> None:

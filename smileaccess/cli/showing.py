@@ -195,8 +195,9 @@ def _print_examinations(examinations: Sequence[Mapping[str, Any]], names: Mappin
 
 def _found(examination: Mapping[str, Any], names: Mapping[str, str]) -> str:
     """Return whom an examination found, or why there is no answer; older rows do not say why."""
-    told = [f"{_name(c['member'], names)} {c['similarity']:.1f}" for c in examination["candidates"]]
-    return ", ".join(told) or examination.get("hindrance") or "nobody"
+    candidates = examination["candidates"]
+    told = [f"{_name(c['member'], names)} {c['similarity']:.1f}" for c in candidates or ()]
+    return ", ".join(told) or examination.get("hindrance") or ("not searched" if candidates is None else "nobody")
 
 
 def _name(member_id: str | None, names: Mapping[str, str]) -> str:

@@ -256,7 +256,7 @@ class RekognitionRecognizer:
         emotions: Mapping[Emotion, float] = {} if face is None else face.emotions
         return Examination(
             recognizer=self.name,
-            model=self._model or self.name,
+            model=self._model,
             purpose=question.purpose,
             sequence=question.frame.sequence,
             track=question.face.track,
@@ -270,7 +270,7 @@ class RekognitionRecognizer:
         )
 
     def _candidates(self, searched: Searched) -> tuple[Candidate, ...]:
-        self._model = f"{self.name}-{searched.model}"
+        self._model = searched.model
         faces = self._faces
         for match in searched.matches:
             if match.face_id not in faces and match.face_id not in self._unsigned:
