@@ -19,7 +19,6 @@ from smileaccess.errors import CollectionUnavailable, RecognizerUnavailable, Rec
 from smileaccess.keys import DOOR_KEYS, KeyKind, KeyRing
 
 if TYPE_CHECKING:
-    from smileaccess.enrollment import Desk
     from smileaccess.model import Member, Purpose, Template, Vector
     from smileaccess.ports import Camera, Clock, Purse, Recognizer, Vision
     from smileaccess.ports import Collection as FaceCollection
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from smileaccess.records.spool import Spool
     from smileaccess.registry import Registry
     from smileaccess.settings import Settings
+    from smileaccess.sitting import Desk
 
 ENROLL_TIMEOUT_S = 30.0
 """Seconds for one comparison at enrollment, where nobody waits at a door and the network may still have to load."""
@@ -276,7 +276,7 @@ def make_desk(
     settings: Settings, keys: KeyRing, registry: Registry, eyes: Vision, collection: FaceCollection | None = None
 ) -> Desk:
     """Make what enrolls people, with a recognizer of its own; KeysError without the templates' key."""
-    from smileaccess.enrollment import Desk  # noqa: PLC0415
+    from smileaccess.sitting import Desk  # noqa: PLC0415
 
     return Desk(
         registry,

@@ -26,13 +26,13 @@ from smileaccess.cli.capture import PATIENCE, STEPS, Collector, collect, frames_
 from smileaccess.cli.common import caller
 from smileaccess.cli.members import threshold_advice
 from smileaccess.control import ControlServer, Groups
-from smileaccess.enrollment import Desk, NoGoodPicture
 from smileaccess.events import Event, Noted
 from smileaccess.keys import ALL_KEYS, public_half
 from smileaccess.membership import load_roster
 from smileaccess.model import Frame, Member
 from smileaccess.registry import Registry
 from smileaccess.settings import load
+from smileaccess.sitting import Desk, NoGoodPicture
 from tests.fakes_devices import FakeCamera, FakeClock
 from tests.fakes_records import FakeMembers
 from tests.fakes_vision import FakeRecognizer, FakeVision, Painted, opened, painting, scene

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from smileaccess.enrollment import MOST, PAUSES_S, Desk, NoGoodPicture, Picture, Request, enroll, judge
+from smileaccess.enrollment import enroll, judge
 from smileaccess.errors import (
     CollectionUnavailable,
     EnrollmentRefused,
@@ -19,12 +19,14 @@ from smileaccess.errors import (
     RecordsUnavailable,
 )
 from smileaccess.gates import EnrollmentLimits, Limits, PictureFault
+from smileaccess.intake import PAUSES_S
 from smileaccess.keys import public_half
 from smileaccess.membership import unseal_template
 from smileaccess.model import Consent, Face, Frame, Member, MemberStatus, SignedMember, Template
 from smileaccess.ports import Members, Recognizer, Vision
 from smileaccess.recognizers.embedded import EmbeddedRecognizer
 from smileaccess.registry import Registry, disable, forget
+from smileaccess.sitting import MOST, Desk, NoGoodPicture, Picture, Request
 from smileaccess.vision.eyes import LocalEyes
 from tests.fakes_collection import FakeCollection
 from tests.fakes_devices import FakeClock

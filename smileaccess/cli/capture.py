@@ -9,9 +9,10 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from smileaccess.cli.common import console
-from smileaccess.enrollment import Desk, NoGoodPicture, Picture, Verdict, judge
+from smileaccess.enrollment import judge
 from smileaccess.errors import ControlUnavailable
 from smileaccess.gates import ADVICE
+from smileaccess.sitting import Desk, NoGoodPicture, Picture, Verdict
 
 if TYPE_CHECKING:
     from smileaccess.model import Pixels

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from smileaccess.cameras.reel import ReelCamera
     from smileaccess.demo.scenes import Scene
     from smileaccess.demo.show import Played, Stage
-    from smileaccess.enrollment import Desk, Picture
     from smileaccess.panels.terminal import TerminalPanel
     from smileaccess.ports import Clock, Vision
+    from smileaccess.sitting import Desk, Picture
 
 ALONE_UNLOCK_S, KIOSK_UNLOCK_S = 1.0, 3.0
 """How long the strike is energized: short where nobody watches, long enough to see where somebody does."""
@@ -137,7 +137,7 @@ def _person_at_the_webcam(stage: Stage, eyes: Vision, clock: Clock) -> bool:
 
 def _member_of_the_reel(stage: Stage, eyes: Vision, clock: Clock) -> list[Scene]:
     from smileaccess.demo import scenes, show  # noqa: PLC0415
-    from smileaccess.enrollment import Picture  # noqa: PLC0415
+    from smileaccess.sitting import Picture  # noqa: PLC0415
     from smileaccess.vision.pictures import load_picture  # noqa: PLC0415
 
     photograph = Picture(scenes.MEMBER_PHOTOGRAPH.name, load_picture(scenes.MEMBER_PHOTOGRAPH))

@@ -34,8 +34,8 @@ from smileaccess.errors import PictureError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from smileaccess.enrollment import Desk, Picture, Report, Request, Verdict
     from smileaccess.ports import Clock
+    from smileaccess.sitting import Desk, Picture, Report, Request, Verdict
     from smileaccess.spending import Tab
 
 
@@ -94,9 +94,9 @@ def _enroll(
 ) -> None:
     from smileaccess import wiring  # noqa: PLC0415
     from smileaccess.clock import SystemClock  # noqa: PLC0415
-    from smileaccess.enrollment import Request  # noqa: PLC0415
     from smileaccess.keys import ALL_KEYS  # noqa: PLC0415
     from smileaccess.membership import clean_name  # noqa: PLC0415
+    from smileaccess.sitting import Request  # noqa: PLC0415
 
     settings, clock, name = app.settings(), SystemClock(), clean_name(name)
     keys = app.keys(*ALL_KEYS)
@@ -123,7 +123,7 @@ def _taken(app: App, desk: Desk, clock: Clock, why: str) -> list[Picture]:
 
 def load_pictures(paths: Sequence[Path]) -> tuple[list[Picture], list[Verdict]]:
     """Read picture files; those that cannot be used come back as verdicts."""
-    from smileaccess.enrollment import Picture, Verdict  # noqa: PLC0415
+    from smileaccess.sitting import Picture, Verdict  # noqa: PLC0415
     from smileaccess.vision.pictures import load_picture  # noqa: PLC0415 -- Pillow
 
     pictures: list[Picture] = []
@@ -140,10 +140,11 @@ def _work(
     desk: Desk, pictures: Sequence[Picture], bad: Sequence[Verdict], request: Request, tab: Tab, *, as_json: bool
 ) -> None:
     from smileaccess import enrollment  # noqa: PLC0415
+    from smileaccess.sitting import NoGoodPicture  # noqa: PLC0415
 
     try:
         report = enrollment.enroll(desk, pictures, request)
-    except enrollment.NoGoodPicture as error:
+    except NoGoodPicture as error:
         verdicts = [*error.verdicts, *bad]
         if as_json:
             plain = [verdict_to_plain(each) for each in verdicts]

@@ -16,7 +16,7 @@ from smileaccess.cli.enroll import load_pictures, said
 from smileaccess.errors import EnrollmentRefused, SmileAccessError
 
 if TYPE_CHECKING:
-    from smileaccess.enrollment import Desk, Verdict
+    from smileaccess.sitting import Desk, Verdict
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
 
@@ -101,9 +101,9 @@ def _listed(folder: Path) -> list[Path]:
 def _import(app: App, folders: Sequence[Path], *, add: bool, why: str, as_json: bool) -> list[Result]:
     from smileaccess import wiring  # noqa: PLC0415
     from smileaccess.clock import SystemClock  # noqa: PLC0415
-    from smileaccess.enrollment import Request  # noqa: PLC0415
     from smileaccess.keys import ALL_KEYS  # noqa: PLC0415
     from smileaccess.model import Consent  # noqa: PLC0415
+    from smileaccess.sitting import Request  # noqa: PLC0415
 
     settings, clock = app.settings(), SystemClock()
     keys = app.keys(*ALL_KEYS)
@@ -130,16 +130,17 @@ def _each(folders: Sequence[Path], enroll: Callable[[Path], Result]) -> list[Res
 def _person(desk: Desk, folder: Path, request: Any, *, add: bool) -> Result:
     from smileaccess import enrollment  # noqa: PLC0415
     from smileaccess.registry import named  # noqa: PLC0415
+    from smileaccess.sitting import Conflict, NoGoodPicture  # noqa: PLC0415
 
     try:
         if not add and (known := named(desk.registry.roster().members, folder.name)):
             return Result(folder.name, "skipped", ("is enrolled already",), known[0].id)
         pictures, bad = load_pictures(_files(folder))
         report = enrollment.enroll(desk, pictures, request)
-    except enrollment.NoGoodPicture as error:
+    except NoGoodPicture as error:
         told = _refused(error.verdicts) + _refused(bad)
         return Result(folder.name, "failed", told or ("holds no picture",))
-    except enrollment.Conflict as error:
+    except Conflict as error:
         alone = "enroll this one by itself: `smileaccess enroll` takes --to and --allow-duplicate"
         return Result(folder.name, "failed", (f"{error.problem}: {alone}",))
     except SmileAccessError as error:

@@ -22,11 +22,12 @@ from smileaccess import settings as configuration
 from smileaccess import wiring
 from smileaccess.cameras.reel import ReelCamera
 from smileaccess.daemon import Daemon
-from smileaccess.enrollment import Desk, Picture, Report, Request, enroll
+from smileaccess.enrollment import enroll
 from smileaccess.errors import SmileAccessError
 from smileaccess.keys import ALL_KEYS, KeyRing, make_keys
 from smileaccess.model import Attempt, Consent, DoorInput, Outcome, Signal
 from smileaccess.panels.silent import SilentPanel
+from smileaccess.sitting import Desk, Picture, Report, Request
 from smileaccess.spending import Tab
 
 if TYPE_CHECKING:
