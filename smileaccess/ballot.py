@@ -13,7 +13,8 @@ class Standard:
     """What the answers of one recognizer must reach, and how often it is asked in an attempt.
 
     A similarity below `threshold` names nobody; `agreeing` frames must name one member. At most `searches` frames are
-    searched, and `expressions` smiling ones looked at. `billed` says how many billed calls a question takes at least.
+    searched, and `expressions` smiling ones looked at: another one where the first could not be bound to the face.
+    `billed` says how many billed calls a question takes at least.
     """
 
     name: str

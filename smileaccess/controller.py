@@ -18,6 +18,7 @@ from smileaccess import door as doors
 from smileaccess.approach import Rest, next_rest
 from smileaccess.canonical import journal_fields, sentence
 from smileaccess.door import Door, Phase
+from smileaccess.encoding import stamp
 from smileaccess.errors import RecognizerError, SmileAccessError
 from smileaccess.events import (
     Answered,
@@ -383,7 +384,10 @@ class Controller:
             return
         if decision.outcome is Outcome.GRANTED:
             self._ports.panel.signal(Signal.WELCOME)
-        self._jobs.close_row(running, running.completed(decision, self._ports.clock.now()))
+        self._jobs.close_row(running, self._completed(running, decision))
+
+    def _completed(self, running: Running, decision: Decision) -> Attempt:
+        return running.completed(decision, self._ports.clock.now(), self._ports.paid(running.attempt.id))
 
     def _closed(self, running: Running, event: Closed) -> None:
         attempt = event.attempt
@@ -405,7 +409,7 @@ class Controller:
         if decision.outcome is Outcome.GRANTED:
             decision = Decision(Outcome.DENIED, Reason.RECORDS_UNAVAILABLE, decision.member_id)
             self._note("grant_lapsed", "not on record in time; no entry", {"attempt": running.attempt.id})
-        attempt = running.lapsed = running.completed(decision, self._ports.clock.now())
+        attempt = running.lapsed = self._completed(running, decision)
         self._jobs.finish_row_later(attempt)
         self._ports.panel.signal(signal_for(decision))
         running.log.error(f"{sentence(attempt)}; its record comes late", **journal_fields(attempt))
@@ -433,7 +437,7 @@ class Controller:
         running, self._running = self._running, None
         if running is None:
             return
-        attempt = running.completed(Decision(Outcome.DENIED, Reason.INTERNAL_ERROR), self._ports.clock.now())
+        attempt = self._completed(running, Decision(Outcome.DENIED, Reason.INTERNAL_ERROR))
         self._jobs.finish_row_later(attempt)
         running.log.warning("the attempt ends because the daemon stops", **journal_fields(attempt))
 
@@ -470,7 +474,7 @@ class Controller:
             "spending": self._ports.spending(),
             "sensor_rests_s": round(max(0.0, self._rest.until - now), 1),
             "liveness": self._conduct.policy.liveness.value,
-            "started_at": self._started_at.isoformat(),
+            "started_at": stamp(self._started_at),
             "last": None if self._last is None else {"id": self._last.id, **journal_fields(self._last)},
         }
 
@@ -482,4 +486,5 @@ class Controller:
             "active": health.active,
             "fallback_s": fallen_s,
             "cause": health.cause,
+            "fallback_opens": self._conduct.policy.fallback_opens,
         }

@@ -119,9 +119,6 @@ class Daemon:
         newest, recorder = records.newest(), Recorder(records)
         writing = self._worker("writing", stack, last=recorder.close)
         self._spending = spending = self._counted(records, recorder, writing)
-        if self._settings.recognition.cloud:
-            # Nobody knows how many calls these made: all that they might have.
-            spending.charge(cut_off * self._settings.rekognition.max_calls)
         recognizer = wiring.make_recognizer(self._settings, eyes, self._keys, spending, self._tell)
         stack.callback(recognizer.close)
         ports = self._ports(stack, eyes, recognizer, recorder, writing)
@@ -130,6 +127,9 @@ class Daemon:
             self._name, ports, conduct, lock_out=lock_out, newest=newest, on_attempt=self._on_attempt
         )
         self._controller = controller
+        if self._settings.recognition.cloud:
+            # Nobody knows how many calls these made: all that they might have.
+            spending.charge(cut_off * self._settings.rekognition.max_calls)
         watch = self._watch(stack, recognizer, controller)
         self._panel.start(controller.put_input)
         self._panel.signal(Signal.LOCKED)
@@ -182,7 +182,12 @@ class Daemon:
         def keep(bill: Bill) -> None:
             writing.submit(lambda: recorder.bill_later(bill))
 
-        return Spending(self._settings.spending_rules(), records.bills(month), self._clock, keep, self._tell)
+        return Spending(self._settings.spending_rules(), records.bills(month), self._clock, keep, self._warn)
+
+    def _warn(self, kind: str, why: str, detail: Mapping[str, Any]) -> None:
+        """Have something put on record and into the journal; any thread."""
+        log.warning(why, kind=kind, **detail)
+        self._tell(kind, why, detail)
 
     def _tell(self, kind: str, why: str, detail: Mapping[str, Any]) -> None:
         """Have something put on record that no attempt tells of; any thread."""
@@ -204,6 +209,7 @@ class Daemon:
             asking=asking,
             writing=writing,
             spending=lambda: spending.summary() if spending and self._settings.recognition.cloud else None,
+            paid=lambda attempt: spending.paid(attempt) if spending else 0,
         )
 
     def _watch(self, stack: ExitStack, recognizer: Recognizer, controller: Controller) -> MembersWatch:

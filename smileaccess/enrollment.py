@@ -75,7 +75,9 @@ def enroll(desk: Desk, pictures: Iterable[Picture], request: Request) -> Report:
         if intake is not None:
             grown = _taken_in(sitting, intake, base, grown)
         _store(sitting, member, grown)
-        _search_stored(sitting, member, grown)
+        if intake is not None:
+            intake.settled = True
+        _search_stored(sitting, member, grown, intake)
     return Report(grown, member is None, tuple(sitting.verdicts), _warnings(sitting, grown))
 
 
@@ -252,14 +254,16 @@ def _store(sitting: Sitting, before: Member | None, member: Member) -> None:
     sitting.desk.registry.put(member, kind, request.why, detail)
 
 
-def _search_stored(sitting: Sitting, before: Member | None, member: Member) -> None:
-    """Search again in what was stored; what is not found there is taken back."""
+def _search_stored(sitting: Sitting, before: Member | None, member: Member, intake: Intake | None) -> None:
+    """Search again in what was stored; what is not found there is taken back, and out of the collection."""
     stored = _living(sitting.desk)
     sitting.desk.recognizer.use(stored)
     if member in stored and not _search(sitting, member):
         return
     restored = forgotten(member) if before is None else replace(before, version=member.version + 1)
     sitting.desk.registry.put(restored, "member_taken_back", "the search-back in the stored list failed")
+    if intake is not None:
+        intake.settled = False
     raise EnrollmentRefused(
         f"{member.name}: was stored and not found back: taken back; look for the cause with `smileaccess members list`"
     )

@@ -84,6 +84,10 @@ class CollectionFailed(CollectionError, Failed):
     """The collection is not there, or refused what was asked of it."""
 
 
+class CollectionGone(CollectionFailed):
+    """There is no such collection."""
+
+
 class FaceNotIndexed(CollectionError):
     """The service did not take a picture's face into the collection; the message says why."""
 

@@ -25,13 +25,15 @@ PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 class Intake:
     """What one enrollment has put into the collection so far.
 
-    `signed` are the member's faces from before, by id; `faces` those of this sitting's pictures, by place.
+    `signed` are the member's faces from before, by id; `faces` those of this sitting's pictures, by place. Once it is
+    `settled` they are signed and stored, and stay whatever happens after.
     """
 
     collection: Collection
     member_id: str
     signed: dict[str, IndexedFace]
     faces: dict[int, IndexedFace] = field(default_factory=dict)
+    settled: bool = False
 
     def take(self, look: Look) -> IndexedFace:
         """Index a picture; FaceNotIndexed, CollectionError."""
@@ -73,6 +75,8 @@ def intake_of(desk: Desk, member: Member) -> Iterator[Intake | None]:
 
 
 def _undo(intake: Intake, cause: BaseException) -> None:
+    if intake.settled:
+        return
     try:
         intake.keep(())
     except CollectionError as error:

@@ -5,7 +5,7 @@ Nothing here waits, decides, or touches the door's state; what a job needs is ta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from smileaccess.errors import RecordsError
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Ports:
     """What the controller drives; `eyes`, `asking` and `writing` are its workers, one thread each.
 
-    `spending` says, on any thread, what billed calls have cost, in plain values; None where none are made.
+    `spending` says, on any thread, what billed calls have cost, in plain values; None where none are made. `paid` says
+    how many of them an attempt has made so far.
     """
 
     camera: Camera
@@ -39,6 +40,7 @@ class Ports:
     asking: Worker
     writing: Worker
     spending: Callable[[], dict[str, Any] | None] = lambda: None
+    paid: Callable[[str], int] = lambda _attempt: 0
 
 
 class Jobs:
@@ -78,10 +80,12 @@ class Jobs:
         now = self._ports.clock.monotonic()
         timeout_s = max(0.0, min(running.conduct.examine_timeout_s, running.deadline - now))
         question = Question(ask.frame, ask.face, ask.purpose, attempt_id, timeout_s, ask.calls)
+        clock = self._ports.clock
         running.expect(Reason.RECOGNIZER_UNAVAILABLE, now + timeout_s)
 
         def job() -> Event:
-            return Answered(attempt_id, recognizer.examine(question))
+            left_s = max(0.0, now + timeout_s - clock.monotonic())  # it may have waited for the one before it
+            return Answered(attempt_id, recognizer.examine(replace(question, timeout_s=left_s)))
 
         self._work(self._ports.asking, running, job)
 

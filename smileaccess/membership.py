@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from smileaccess.model import Vector
     from smileaccess.ports import Members
 
-FORMAT = 1
+FORMAT = 2
 """The version of the document; a door refuses one that it does not know, since it may hold a limit unknown to it."""
 
 LONGEST_NAME = 200
@@ -36,7 +36,8 @@ _SEALED = b"\x01"
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _WHO = {"id", "version", "name", "status", "created_at", "consent"}
-_FIELDS = _WHO | {"format", "valid_from", "valid_until", "templates", "faces"}
+_FIELDS_1 = _WHO | {"format", "valid_from", "valid_until", "templates"}
+_FIELDS = {1: _FIELDS_1, 2: _FIELDS_1 | {"faces"}}
 _LIKE_AN_ID = re.compile(r"m_[0-9a-f]*", re.IGNORECASE)
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -266,7 +267,7 @@ def _member(signed: SignedMember) -> Member:
     """Read a document whose signature is good; anything unknown in it is refused, since it may be a limit."""
     try:
         told = json.loads(signed.document)
-        if told["format"] != FORMAT or told.keys() != _FIELDS:
+        if told.keys() != _FIELDS.get(told["format"]):
             raise _invalid(signed.id, "signed by another version of smileaccess: use the same version on both machines")
         return Member(
             id=told["id"],
@@ -278,7 +279,7 @@ def _member(signed: SignedMember) -> Member:
             valid_from=_limit(told["valid_from"]),
             valid_until=_limit(told["valid_until"]),
             templates=_templates(signed, told["templates"]),
-            faces=tuple(_indexed_face(entry) for entry in told["faces"]),
+            faces=tuple(_indexed_face(entry) for entry in told.get("faces", ())),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _invalid(signed.id, f"the signed document cannot be read ({error})") from error

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from smileaccess.errors import CollectionError, EnrollmentRefused, MemberNotFound, RecordsFailed
+from smileaccess.errors import CollectionError, CollectionGone, EnrollmentRefused, MemberNotFound, RecordsFailed
 from smileaccess.membership import Roster, clean_name, forgotten, load_roster, sign
 from smileaccess.model import Attempt, Consent, DoorEvent, Member, MemberStatus, uuid7
 
@@ -200,6 +200,11 @@ def _removed(member: Member, collection: Collection | None, no_collection: str) 
         else:
             try:
                 collection.remove(ids)
+            except CollectionGone:
+                told = (
+                    "it is not there, so that its faces went with it, unless [rekognition] region or endpoint is wrong"
+                )
+                left.append(FacesLeft(name, len(ids), told))
             except CollectionError as error:
                 left.append(FacesLeft(name, len(ids), str(error)))
     return tuple(left)

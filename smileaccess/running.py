@@ -30,6 +30,9 @@ _FAULTS: tuple[tuple[type[Exception], Reason], ...] = (
 )
 
 
+_MAY_NOT_OPEN = "only the fallback answered, which may not open: [recognition] fallback_opens = false"
+
+
 def fault_of(error: Exception) -> Reason:
     """Return the reason that a worker's error is for an attempt: internal_error for whatever is not foreseen."""
     return next((reason for kind, reason in _FAULTS if isinstance(error, kind)), Reason.INTERNAL_ERROR)
@@ -78,10 +81,15 @@ class Running:
             self.summary = self.examining.summary()
         return self.evidence
 
-    def completed(self, decision: Decision, closed_at: datetime) -> Attempt:
-        """Return the row as it stands at the end, from what was weighed last."""
+    def completed(self, decision: Decision, closed_at: datetime, paid: int = 0) -> Attempt:
+        """Return the row as it stands at the end, from what was weighed last.
+
+        `paid` are the billed calls so far, also of a question that is still out.
+        """
         evidence = self.evidence or Evidence()
-        summary = {**self.summary, "calls": self.summary.get("calls", 0) + self.wasted}
+        summary = {**self.summary, "calls": max(self.summary.get("calls", 0) + self.wasted, paid)}
+        if evidence.fallback and not self.conduct.policy.fallback_opens:
+            summary["detail"] = {**summary["detail"], "cause": _MAY_NOT_OPEN}
         return replace(
             self.attempt,
             closed_at=closed_at,

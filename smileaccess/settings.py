@@ -313,6 +313,20 @@ class Settings(_Section):
         return self
 
     @model_validator(mode="after")
+    def _some_attempt_fits_under_each_cap(self) -> Settings:
+        calls = self.rekognition.max_calls
+        money = calls * self.spending.price_per_call
+        needed = {"calls_per_day": calls, "calls_per_month": calls, "money_per_day": money, "money_per_month": money}
+        for name, least in needed.items():
+            cap = getattr(self.spending, name)
+            if self.recognition.cloud and 0 < cap < least:
+                raise ValueError(
+                    f"[spending] {name} = {cap:g}: must be at least {least:g}, or 0 for no cap: no attempt could ever "
+                    f"begin, since each may need [rekognition] max_calls = {calls}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _consent_is_to_what_is_done(self) -> Settings:
         if self.recognition.cloud and self.enrollment.consent_text == LOCAL_CONSENT:
             raise ValueError(
@@ -411,7 +425,8 @@ def parse(text: str) -> Settings:
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: also of int(), for a number of thousands of digits
-        raise SettingsError([f"settings: not TOML: {error}"]) from error
+        hint = ": each [section] may stand once" if "twice" in str(error) else ""
+        raise SettingsError([f"settings: not TOML: {error}{hint}"]) from error
     try:
         return Settings.model_validate(document)
     except ValidationError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from smileaccess.errors import SpendingCapReached
@@ -24,9 +24,6 @@ MILLION = 1_000_000
 
 WINDOW_S = 60.0
 """The minute of `attempts_per_minute`; no attempt is longer than this without a call (`[door] attempt_s`)."""
-
-_KEPT = timedelta(days=62)
-"""How long a day's sum is kept in memory: longer than a month, and than any clock is mended by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +78,6 @@ class Tally:
             if (each.year, each.month) == (day.year, day.month):
                 total = total.plus(spent)
         return total
-
-    def near(self, day: date) -> Tally:
-        """Return the tally without what is too long ago to matter on a day."""
-        return Tally({each: spent for each, spent in self.days.items() if abs(each - day) <= _KEPT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +145,9 @@ def caps(rules: SpendingRules, tally: Tally, day: date) -> tuple[Cap, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Paying:
-    """An attempt that got in: how many calls it may still make, and when it paid last (monotonic)."""
+    """An attempt that got in: how many calls it has made and may still make, and when it paid last (monotonic)."""
 
+    made: int
     rest: int
     paid_at: float
 
@@ -207,6 +201,12 @@ class Spending:
         self._pass_on(bill, notices)
         if refusal:
             raise SpendingCapReached(refusal)
+
+    def paid(self, attempt: str) -> int:
+        """Return how many calls of an attempt were paid for so far; 0 once it is long over."""
+        with self._lock:
+            paying = self._paying.get(attempt)
+            return 0 if paying is None else paying.made
 
     def charge(self, calls: int) -> None:
         """Count billed calls without asking: those that were made already, or may have been."""
@@ -266,13 +266,13 @@ class Spending:
         paying = self._paying.get(attempt)
         if paying is None:
             self._newest = attempt
-            paying = _Paying(self._rules.attempt_calls, now)
-        self._paying[attempt] = replace(paying, rest=paying.rest - 1, paid_at=now)
+            paying = _Paying(0, self._rules.attempt_calls, now)
+        self._paying[attempt] = replace(paying, made=paying.made + 1, rest=paying.rest - 1, paid_at=now)
         return self._count(1, day, notices)
 
     def _count(self, calls: int, day: date, notices: list[Notice]) -> Bill:
         spent = Spent(calls, calls * self._rules.price_micros)
-        self._tally = self._tally.plus(day, spent).near(day)
+        self._tally = self._tally.plus(day, spent)
         share = self._rules.warn_at
         for cap in caps(self._rules, self._tally, day):
             if cap.warns(share):

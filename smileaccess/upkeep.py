@@ -106,22 +106,25 @@ class RecognizerWatch:
     def look(self) -> None:
         """See who would answer now."""
         health = self._recognizer.health()
-        detail = {"recognizer": self._recognizer.name, "active": health.active}
+        detail: dict[str, Any] = {"recognizer": self._recognizer.name, "active": health.active}
         if health.since is None:
             if self._since is not None:
-                log.warning("the first recognizer answers again", **detail)
+                log.warning("the first recognizer answers again", kind="recognizer_back", **detail)
                 self._tell("recognizer_back", "the first recognizer answers again", detail)
             self._since, self._alarmed = None, False
             return
         if self._since is None:
-            log.warning("the fallback decides from now on", cause=health.cause, **detail)
+            log.warning("the fallback is asked from now on", kind="recognizer_moved", cause=health.cause, **detail)
             self._tell("recognizer_moved", health.cause, detail)
             self._since = health.since
         lasts_s = self._clock.monotonic() - health.since
         if lasts_s >= self._alarm_after_s() and not self._alarmed:
             self._alarmed = True
-            log.error("the first recognizer has been gone for long", cause=health.cause, for_s=round(lasts_s), **detail)
-            self._tell("recognizer_alarm", health.cause, {**detail, "for_s": round(lasts_s)})
+            detail |= {"for_s": round(lasts_s)}
+            log.error(
+                "the first recognizer has been gone for long", kind="recognizer_alarm", cause=health.cause, **detail
+            )
+            self._tell("recognizer_alarm", health.cause, detail)
 
 
 class Upkeep:

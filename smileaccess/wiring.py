@@ -164,7 +164,8 @@ def make_recognizer(
     if not settings.recognition.falls_back:
         return cloud
     embedded = make_embedded(eyes, keys)
-    return FailoverRecognizer(cloud, embedded, Breaker(time.monotonic), time.monotonic)
+    full_s = settings.rekognition.timeout_s
+    return FailoverRecognizer(cloud, embedded, Breaker(time.monotonic), time.monotonic, full_s=full_s)
 
 
 def make_rekognition(settings: Settings, purse: Purse, tell: Tell = _silent) -> RekognitionRecognizer:

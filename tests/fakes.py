@@ -224,7 +224,12 @@ class Rig:
     """A controller with all its ports, in a time that moves only when told."""
 
     def __init__(
-        self, conduct: Conduct = CONDUCT, *, lock_out: LockOut | None = None, newest_after_s: float | None = None
+        self,
+        conduct: Conduct = CONDUCT,
+        *,
+        lock_out: LockOut | None = None,
+        newest_after_s: float | None = None,
+        paid: Callable[[str], int] = lambda _attempt: 0,
     ) -> None:
         self.journal: list[Entry] = []
         self.clock = FakeClock()
@@ -247,6 +252,7 @@ class Rig:
             self.eyes,
             self.asking,
             self.writing,
+            paid=paid,
         )
         newest = None if newest_after_s is None else self.at(newest_after_s)
         self.controller = Controller(

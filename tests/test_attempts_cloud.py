@@ -267,7 +267,7 @@ BOTH = '["rekognition", "embedded"]'
 
 
 @pytest.mark.parametrize("mode", ["neutral-then-smile", "smile", "off"])
-@pytest.mark.parametrize("fault", ["hang", "drip", "reset", "throttled", "denied", "garbage"])
+@pytest.mark.parametrize("fault", ["hang", "drip", "reset", "throttled", "denied", "garbage", "unheard of"])
 def test_the_fallback_lets_the_member_in(door: Door, fault: str, mode: str) -> None:
     """Whatever is wrong with the service; who decided is on record, and what was called in vain is counted."""
     break_service(door, fault)
@@ -292,6 +292,7 @@ def test_a_fallback_that_may_not_open_does_not(door: Door) -> None:
     attempt = door.attempt(door.actors.changing(1.0), recognizers=BOTH, fallback_opens="false")
 
     assert (ended(attempt), attempt.recognizer) == (denied(Reason.RECOGNIZER_UNAVAILABLE), "embedded")
+    assert "fallback_opens" in attempt.detail["cause"]
 
 
 def test_a_fallback_that_may_not_open_denies_nobody_while_it_is_not_needed(door: Door) -> None:
@@ -359,5 +360,6 @@ def break_service(door: Door, fault: str) -> None:
         "throttled": lambda: faults.error("*", "ThrottlingException"),
         "denied": lambda: faults.error("*", "AccessDeniedException"),
         "garbage": lambda: faults.garbage("*", kind="body"),
+        "unheard of": lambda: faults.error("*", "SomethingNewException"),
     }
     broken[fault]()

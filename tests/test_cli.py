@@ -289,7 +289,13 @@ class TestDoorStatus:
         "phase": "idle",
         "locked_out_s": 0.0,
         "members": 2,
-        "recognizer": {"name": "embedded", "active": "embedded", "fallback_s": None, "cause": ""},
+        "recognizer": {
+            "name": "embedded",
+            "active": "embedded",
+            "fallback_s": None,
+            "cause": "",
+            "fallback_opens": True,
+        },
         "spending": None,
         "sensor_rests_s": 0.0,
         "liveness": "neutral-then-smile",
@@ -323,8 +329,10 @@ class TestDoorStatus:
     def test_the_fallback_is_told_with_its_cause(self) -> None:
         """Who answers, since when the first choice does not, and why."""
         gone = {"name": "rekognition", "active": "embedded", "fallback_s": 90.2, "cause": "throttled"}
-        told = self.lines(None, recognizer=gone)
+        told = self.lines(None, recognizer={**gone, "fallback_opens": True})
         assert told["recognizer"] == "embedded, since rekognition failed 90 s ago: throttled"
+        shut = self.lines(None, recognizer={**gone, "fallback_opens": False})
+        assert shut["recognizer"].startswith("embedded (may not open: [recognition] fallback_opens = false), since")
 
     def test_what_billed_calls_have_cost_is_told_with_its_caps(self) -> None:
         """For the day and the month, and which cap lets nobody begin; nothing where no call is billed."""

@@ -280,7 +280,11 @@ def test_what_may_not_be_paid_is_not_sent(
         ("ProvisionedThroughputExceededException", CollectionUnavailable, "throttled"),
         ("InternalServerError", CollectionUnavailable, "unavailable.*then try again"),
         ("AccessDeniedException", CollectionUnavailable, "not permitted.*policy of config/iam/"),
-        ("UnrecognizedClientException", CollectionUnavailable, r"check \[rekognition\] credentials and profile"),
+        (
+            "UnrecognizedClientException",
+            CollectionUnavailable,
+            r"check \[rekognition\] region, credentials",
+        ),
         ("RequestExpired", CollectionUnavailable, "set this machine's clock"),
         ("ResourceNotFoundException", CollectionFailed, "smileaccess collection create"),
         ("InvalidImageFormatException", CollectionFailed, "rejected"),
@@ -345,7 +349,7 @@ def test_a_certificate_that_is_not_trusted_is_told(tmp_path: Path, service: Stan
 
 
 def test_a_profile_that_is_not_there_is_told(make: Make) -> None:
-    with pytest.raises(CollectionUnavailable, match=r"\[rekognition\] credentials and profile"):
+    with pytest.raises(CollectionUnavailable, match=r"\[rekognition\] region, credentials and profile"):
         make("nobody").describe()
 
 

@@ -281,6 +281,33 @@ def test_calls_made_in_vain_are_on_record_too() -> None:
     ]
 
 
+def test_calls_of_a_question_that_is_still_out_are_on_record() -> None:
+    """An attempt that ends while the recognizer is asked has cost what was paid by then."""
+    rig = Rig(paid=lambda _attempt: 2)
+    rig.recognizer.answer = lambda examination: replace(examination, calls=0)
+    rig.vision.scene = lambda at: make_sight(make_face(track=1 if at < 1000.2 else 2))
+    rig.press()
+    for _ in range(8):
+        rig.work(rig.eyes)
+        rig.wait(0.1)
+    rig.settle()
+
+    assert [(attempt.reason, attempt.calls, attempt.cost) for attempt in rig.ended] == [(Reason.TRACK_LOST, 2, 0.002)]
+
+
+def test_a_question_that_waited_gets_what_time_is_left() -> None:
+    """The one before it may have taken its time."""
+    rig = Rig()
+    rig.press()
+    while not rig.asking.jobs:
+        rig.work(rig.eyes)
+        rig.wait(0.1)
+    rig.clock.advance(1.0)
+    rig.settle()
+
+    assert rig.recognizer.timeouts[0] == pytest.approx(2.0, abs=0.2)
+
+
 def test_an_attempt_without_billed_calls_has_no_cost() -> None:
     """Nothing is not a price of zero."""
     rig = Rig()
@@ -745,10 +772,12 @@ def test_the_status_tells_how_the_door_stands() -> None:
 def test_the_status_tells_who_recognizes() -> None:
     """The first choice as long as it answers, then the other one, since when and why."""
     rig = Rig()
-    assert rig.status()["recognizer"] == {"name": "fake", "active": "fake", "fallback_s": None, "cause": ""}
+    well = {"name": "fake", "active": "fake", "fallback_s": None, "cause": "", "fallback_opens": True}
+    assert rig.status()["recognizer"] == well
     rig.recognizer.standing = Health("embedded", rig.clock.time - 30.0, "throttled")
 
     told = {"name": "fake", "active": "embedded", "fallback_s": 30.0, "cause": "throttled"}
+    told |= {"fallback_opens": True}
     assert rig.status()["recognizer"] == told
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -140,6 +141,8 @@ def test_a_reached_cap_denies_and_is_on_record(door: Callable[..., House], servi
     assert len(operations(service)) == 3
     eventually(lambda: [event for event in house.events() if event.kind == "spending_cap"])
     assert [event.detail["setting"] for event in house.events() if event.kind == "spending_cap"] == ["calls_per_day"]
+    lines = [json.loads(line) for line in house.log_text().splitlines()]
+    assert {line["kind"] for line in lines if "kind" in line} == {"spending_cap"}
 
 
 def test_a_hung_service_ends_every_attempt_in_time(door: Callable[..., House], service: StandIn) -> None:
@@ -167,15 +170,16 @@ def test_the_fallback_takes_over_and_is_told(door: Callable[..., House], service
     assert [attempt.calls > 0 for attempt in attempts] == [True, True, False]
     assert house.status()["recognizer"]["active"] == "embedded"
     eventually(lambda: [event for event in house.events() if event.kind == "recognizer_moved"])
-    (line,) = house.logged("the fallback decides from now on")
-    assert (line["recognizer"], line["active"]) == ("rekognition", "embedded")
+    (line,) = house.logged("the fallback is asked from now on")
+    assert (line["kind"], line["recognizer"], line["active"]) == ("recognizer_moved", "rekognition", "embedded")
 
 
 def test_a_change_of_the_service_waits_for_the_next_start(door: Callable[..., House]) -> None:
     """The caps hold at once; who is asked, and where, does not change under an attempt."""
     house = door()
+    assert ended(house.attempted()) == GRANTED
     text = house.config.read_text(encoding="utf-8")
-    text = text.replace('profile = "door"', 'profile = "admin"').replace("calls_per_day = 3000", "calls_per_day = 3")
+    text = text.replace('profile = "door"', 'profile = "admin"').replace("calls_per_day = 3000", "calls_per_day = 8")
     house.config.write_text(text, encoding="utf-8")
     house.processes[-1].send_signal(signal.SIGHUP)
     (told,) = eventually(lambda: house.logged("a change of these takes effect at the next start"))

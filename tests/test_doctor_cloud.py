@@ -151,7 +151,7 @@ class TestCredentials:
 
     def test_no_credentials_at_all_are_a_fault(self, house: House, service: StandIn) -> None:
         found = ask(cloud_site(house, service, credentials="/nonexistent", profile=""), "credentials")
-        assert "[rekognition] credentials" in only(found, "fault").advice
+        assert "[rekognition] region, credentials" in only(found, "fault").advice
 
     @pytest.mark.parametrize("what", ["aws_access_key_id", "aws_secret_access_key"])
     def test_a_wrong_key_or_secret_is_a_fault_said_once(self, house: House, service: StandIn, what: str) -> None:
@@ -306,10 +306,11 @@ class TestCollection:
 
 class TestRights:
     def test_keys_with_their_own_policies_are_fine(self, house: House, service: StandIn) -> None:
-        found = ask(cloud_site(house, service), "rights")
+        site = cloud_site(house, service)
+        found = of(ask(site, "collection", "rights"), "rights")
         assert levels(found) == ["fine", "fine"]
         assert all("not permitted, and that is right" in each.found for each in found)
-        assert {call.operation for call in service.calls} == HARMLESS
+        assert {call.operation for call in service.calls} >= HARMLESS
 
     def test_an_administrators_key_as_the_doors_is_one_warning(self, house: House, service: StandIn) -> None:
         found = only(ask(cloud_site(house, service, profile="admin"), "rights"), "warning")
@@ -328,10 +329,16 @@ class TestRights:
 
     def test_creation_is_tried_where_the_collection_is_known_to_exist(self, house: House) -> None:
         with self.granting("door", "CreateCollection") as generous:
-            found = ask(cloud_site(house, generous), "rights")
+            found = of(ask(cloud_site(house, generous), "collection", "rights"), "rights")
             names = generous.client("admin").list_collections()["CollectionIds"]
         assert "CreateCollection" in only(found, "warning").found
         assert names == ["smileaccess"]
+
+    def test_creation_is_not_tried_by_another_keys_word(self, house: House, service: StandIn) -> None:
+        """The enroller's key may belong to another account: what it finds says nothing about the door's."""
+        found = ask(cloud_site(house, service), "rights")
+        assert service.count("CreateCollection") - 1 == 1  # the fixture's own, and the enroller's
+        assert any("the door's key: CreateCollection: not tried" in each.found for each in found)
 
     @pytest.mark.parametrize("enroller", ["", "enroller"])
     def test_creation_is_never_tried_where_it_is_not(self, house: House, enroller: str) -> None:

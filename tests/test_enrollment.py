@@ -277,6 +277,22 @@ class LosesWhatItStores(FakeMembers):
         return [each for each in super().signed_members() if each.id not in hidden]
 
 
+@dataclass
+class StopsOnceStored(FakeMembers):
+    """A store whose user presses Ctrl-C at the first reading after a put."""
+
+    stopped: bool = False
+
+    def put_member(self, member: SignedMember, event: object) -> None:
+        super().put_member(member, event)  # type: ignore[arg-type]
+        self.stopped = True
+
+    def signed_members(self) -> list[SignedMember]:
+        if self.stopped:
+            raise KeyboardInterrupt
+        return super().signed_members()
+
+
 class TestNothingHalfDone:
     def test_pictures_that_do_not_find_their_person_are_not_stored(self, desk: Desk) -> None:
         strict = replace(desk, threshold=99.9)
@@ -556,6 +572,17 @@ class TestCollectionUndone:
         members.hidden = []
         (left,) = stored(desk)
         assert (left.status, left.faces, collection.stored) == (MemberStatus.FORGOTTEN, (), {})
+
+    def test_faces_that_are_signed_stay_whatever_happens_after(self, collection: FakeCollection) -> None:
+        """Once the member is stored, an interruption must not take away what the list vouches for."""
+        vision, members = VaryingVision(), StopsOnceStored()
+        desk = replace(desk_of(members, vision, FakeRecognizer(vision, unseal)), collection=collection)
+        with pytest.raises(KeyboardInterrupt):
+            enroll(desk, pictures(ADA), request("Ada"))
+        members.stopped = False
+        (ada,) = stored(desk)
+        assert len(ada.faces) == 3
+        assert {face.id for face in ada.faces} == set(collection.stored)
 
     def test_somebody_who_stops_it_leaves_nothing_behind(self, cloud: Desk, collection: FakeCollection) -> None:
         def stop(_seconds: float) -> None:

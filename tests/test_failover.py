@@ -60,7 +60,7 @@ class Pair:
         self.clock = FakeClock()
         self.first, self.second = One("rekognition", self.clock), One("embedded", self.clock)
         self.breaker = Breaker(self.clock.monotonic, BreakerRules(failures=2, first_s=10.0, limit_s=60.0))
-        self.both = FailoverRecognizer(self.first, self.second, self.breaker, self.clock.monotonic)
+        self.both = FailoverRecognizer(self.first, self.second, self.breaker, self.clock.monotonic, full_s=2.0)
 
     def examine(self, attempt: str = "a1", timeout_s: float = 3.0) -> Examination:
         question = Question(make_frame(), make_face(), Purpose.IDENTITY, attempt, timeout_s, 6)
@@ -151,6 +151,34 @@ def test_too_little_time_is_given_to_the_second_one_alone(pair: Pair) -> None:
     """With no more left than what is kept for it, the first one could only waste it."""
     assert pair.examine(timeout_s=KEPT_S).recognizer == "embedded"
     assert pair.first.asked == []
+
+
+@pytest.mark.parametrize(("timeout_s", "asked"), [(KEPT_S + 0.9, 0), (KEPT_S + 1.0, 1)])
+def test_with_less_than_half_of_its_time_the_first_one_is_not_asked(pair: Pair, timeout_s: float, asked: int) -> None:
+    """What could only be paid in vain is not tried."""
+    pair.examine(timeout_s=timeout_s)
+    assert len(pair.first.asked) == asked
+
+
+@pytest.mark.parametrize(("timeout_s", "failures"), [(KEPT_S + 1.9, 0), (KEPT_S + 2.0, 1)])
+def test_a_hurried_silence_is_no_failure(pair: Pair, timeout_s: float, failures: int) -> None:
+    """Whoever steps up late does not open the breaker of a service that is well."""
+    pair.gone(RecognizerTimedOut)
+    pair.examine(timeout_s=timeout_s)
+    assert pair.breaker.condition.failures == failures
+
+
+def test_an_attempt_that_began_on_the_fallback_stays_there(pair: Pair) -> None:
+    """Also where the wait of the breaker ends in the middle of it."""
+    pair.gone()
+    pair.examine("a1")
+    pair.examine("a2")
+    assert pair.examine("a3").recognizer == "embedded"
+    pair.first.error = None
+    pair.clock.advance(10.0)
+
+    assert pair.examine("a3").recognizer == "embedded"
+    assert pair.examine("a4").recognizer == "rekognition"
 
 
 def test_calls_made_in_vain_are_counted(pair: Pair) -> None:

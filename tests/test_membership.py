@@ -153,7 +153,8 @@ def test_the_row_must_be_the_documents(wrong: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"format": 2},
+        {"format": 1},
+        {"format": 3},
         {"doors": ["back"]},
         {"status": "boss"},
         {"created_at": "today"},
@@ -362,3 +363,13 @@ def test_the_roster_tells_the_revision_it_was_read_at() -> None:
     event = DoorEvent(uuid7(), "test", NOON, "member.enrolled", "root")
     members.put_member(sign(member(), PRIVATE), event)
     assert load_roster(members, PUBLIC).revision == members.revision()
+
+
+def test_a_member_of_the_first_form_is_read() -> None:
+    """Documents from before there were faces are the enroller's word still: such a member has none."""
+    good = sign(replace(member(), faces=()), PRIVATE)
+    told = {name: value for name, value in json.loads(good.document).items() if name != "faces"}
+    document = json.dumps({**told, "format": 1}).encode()
+    signature = Ed25519PrivateKey.from_private_bytes(PRIVATE).sign(b"smileaccess member 1\0" + document)
+
+    assert verify(replace(good, document=document, signature=signature), PUBLIC) == replace(member(), faces=())

@@ -23,7 +23,7 @@ from smileaccess.errors import (
     SpendingCapReached,
 )
 from smileaccess.model import Examination, IndexedFace, Member, MemberStatus, Purpose, Question, Reason
-from smileaccess.recognizers.cloud import Service
+from smileaccess.recognizers.cloud import Service, harmless
 from smileaccess.recognizers.rekognition import RekognitionRecognizer
 from smileaccess.vision.eyes import LocalEyes
 from tests.fakes_devices import PATIENCE_S
@@ -364,7 +364,9 @@ def test_a_sensor_that_fires_does_not_fill_the_queues(cloud: Cloud) -> None:
         ("ImageTooLargeException", RecognizerFailed, "rejected"),
         ("InvalidImageFormatException", RecognizerFailed, "rejected"),
         ("ValidationException", RecognizerFailed, "rejected"),
-        ("SomethingNewException", RecognizerFailed, "rejected"),
+        ("SomethingNewException", RecognizerUnavailable, "refused"),
+        ("TooManyRequestsException", RecognizerUnavailable, "throttled"),
+        ("SubscriptionRequiredException", RecognizerUnavailable, "credentials"),
     ],
 )
 def test_the_services_errors_are_ours(
@@ -402,6 +404,7 @@ def test_the_time_is_kept_whatever_the_service_does(cloud: Cloud, known: Rekogni
         "drip headers": lambda: faults.drip("*", interval_s=0.05, where="headers"),
         "drip body": lambda: faults.drip("*", interval_s=0.05, where="body"),
     }[fault]()
+    known.get_ready()
     with pytest.raises(RecognizerTimedOut, match=r"0\.40 s") as caught:
         known.examine(cloud.question(scene("obama-neutral"), timeout_s=0.4))
     assert caught.value.calls == 2
@@ -436,9 +439,35 @@ def test_a_question_without_time_is_not_asked(cloud: Cloud, known: RekognitionRe
 )
 def test_wrong_settings_are_told(cloud: Cloud, changes: dict[str, str], told: str) -> None:
     """A profile, a file or an address that leads nowhere says which it is."""
-    recognizer = cloud.recognizer(place=cloud.place(**changes))
-    with pytest.raises(RecognizerUnavailable, match=told):
+    purse = Purse()
+    recognizer = cloud.recognizer(purse, place=cloud.place(**changes))
+    with pytest.raises(RecognizerUnavailable, match=told) as caught:
         recognizer.examine(cloud.question(scene("obama-neutral")))
+    assert caught.value.calls == len(purse.paid)
+    assert not purse.paid or "endpoint" in changes
+
+
+@pytest.mark.parametrize("program", ["/nowhere/credentials", "/bin/echo no-json"])
+def test_a_program_of_credentials_that_fails(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    """What it fails with is told as the credentials' fault, and nothing is paid for."""
+    config = tmp_path / "config"
+    config.write_text(f"[profile made]\ncredential_process = {program}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    purse = Purse()
+    recognizer = cloud.recognizer(purse, place=cloud.place(profile="made", credentials_file=""))
+    with pytest.raises(RecognizerUnavailable, match="credentials"):
+        recognizer.examine(cloud.question(scene("obama-neutral")))
+    assert purse.paid == []
+
+
+def test_the_services_words_hold_no_request_and_no_key() -> None:
+    """A refusal may quote what was sent: that stays out of log and record, and what is left is one short line."""
+    quoted = "Bad signature for AKIAABCDEFGHIJKLWXYZ.\n\nThe Canonical String for this request was\n'POST\ntoken:abc'"
+    assert harmless(quoted) == "Bad signature for ...WXYZ."
+    assert harmless("no\x0aline  breaks") == "no line breaks"
+    assert len(harmless("x" * 10_000)) < 310
 
 
 def test_a_certificate_that_is_not_trusted(cloud: Cloud) -> None:

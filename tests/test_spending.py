@@ -426,11 +426,27 @@ class TestTally:
         assert (tally.on(TODAY).calls, tally.month_of(TODAY).calls) == (10, 1110)
         assert tally.on(date(2030, 1, 5)) == Spent()
 
-    def test_what_is_long_ago_is_let_go_and_the_month_is_not(self) -> None:
-        last = date(2030, 1, 31)
-        tally = Tally({day: Spent(1, 1) for day in (*self.DAYS, date(2029, 11, 29))}).near(last)
-        assert list(tally.days) == list(self.DAYS[:5])
-        assert tally.month_of(last) == Spent(3, 3)
+
+def test_a_wrong_clock_forgets_nothing() -> None:
+    """A call that is counted while the clock stands in 1970 takes no cap away from today."""
+    till = Till(replace(LOOSE, calls_per_day=6, calls_per_month=6))
+    till.pay("a", 6)
+    right = till.clock.epoch
+    till.clock.epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    assert till.paid("b")
+    till.clock.epoch = right
+
+    assert not till.paid("c")
+    assert till.spending.summary()["today"]["calls"] == 6
+
+
+def test_what_an_attempt_has_paid_so_far_is_known() -> None:
+    """Also while a question of it is still out; nothing of one that never paid."""
+    till = Till()
+    till.pay("a", 2)
+    till.pay("b", 1)
+
+    assert [till.spending.paid(attempt) for attempt in ("a", "b", "c")] == [2, 1, 0]
 
 
 def test_the_day_is_utc() -> None:

@@ -164,6 +164,16 @@ def test_what_is_cut_ends_at_once(server: Server, connection: Transport, clock: 
     assert connection.send(request(server), clock.time + PATIENCE_S).content == b"ok"
 
 
+def test_a_closed_connection_sends_nothing_more(server: Server, connection: Transport, clock: FakeClock) -> None:
+    """A job that was waiting for its turn finds it closed for good."""
+    connection.open(server.url, PATIENCE_S)
+    connection.close()
+    with pytest.raises(TransportError, match="closed"):
+        connection.send(request(server), clock.time + PATIENCE_S)
+
+    assert len(server.requests) == 1
+
+
 def test_an_endless_answer_is_no_answer(server: Server, connection: Transport, clock: FakeClock) -> None:
     """No more is kept of it than the largest that the service gives."""
     body = b"x" * (LARGEST_ANSWER + 1)

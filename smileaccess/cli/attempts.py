@@ -287,13 +287,15 @@ def prune(app: App, before: datetime | None, older_than: int | None, yes: bool, 
 
     if (before is None) == (older_than is None):
         raise click.UsageError("give either --before TIME or --older-than DAYS, and not both")
+    from smileaccess.encoding import stamp  # noqa: PLC0415
+
     now = SystemClock().now()
     limit = before if before is not None else _days_before(now, older_than or 0)
     need_yes(f"Delete all that is older than {limit.astimezone():%Y-%m-%d %H:%M} for good?", yes=yes)
     with record(app) as spool:
         count = spool.prune(limit, caller(), why)
     if as_json:
-        emit({"deleted": count, "before": limit.isoformat()})
+        emit({"deleted": count, "before": stamp(limit)})
     else:
         say(f"deleted {counted(count, 'row')}; the rest verifies from its checkpoint on")
 

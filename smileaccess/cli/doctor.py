@@ -35,7 +35,7 @@ STYLES = {"fine": "green", "warning": "yellow", "fault": "bold red"}
 
 
 @click.command(short_help="Look at the whole installation, and say what to mend.")
-@click.option("--no-cloud", is_flag=True, help="Do not ask Amazon Rekognition, which costs one billed call.")
+@click.option("--no-cloud", is_flag=True, help="Do not ask Amazon Rekognition, which costs two billed calls.")
 @json_option
 @pass_app
 def doctor(app: App, no_cloud: bool, as_json: bool) -> int:
@@ -47,7 +47,7 @@ def doctor(app: App, no_cloud: bool, as_json: bool) -> int:
       smileaccess doctor --no-cloud --json
 
     Each line is fine, a warning or a fault; docs/doctor.md explains every check.
-    It changes nothing. With Amazon Rekognition one call is billed.
+    It changes nothing, but for bringing an older record up to date. With Amazon Rekognition two calls are billed.
 
     Exit codes: 0 no fault (warnings are allowed), 1 a fault, 2 the settings cannot be read.
     """

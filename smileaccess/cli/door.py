@@ -99,7 +99,8 @@ def lines(told: dict[str, Any]) -> list[tuple[str, str]]:
 def _recognizer(told: dict[str, Any]) -> str:
     if told["fallback_s"] is None:
         return str(told["name"])
-    return f"{told['active']}, since {told['name']} failed {told['fallback_s']:.0f} s ago: {told['cause']}"
+    opens = "" if told["fallback_opens"] else " (may not open: [recognition] fallback_opens = false)"
+    return f"{told['active']}{opens}, since {told['name']} failed {told['fallback_s']:.0f} s ago: {told['cause']}"
 
 
 def _spending(told: dict[str, Any] | None) -> list[tuple[str, str]]:

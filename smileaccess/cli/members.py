@@ -296,8 +296,8 @@ def forget(app: App, member: str, yes: bool, why: str, as_json: bool) -> None:
     if receipt.faces_left:
         left = sum(each.count for each in receipt.faces_left)
         raise SmileAccessError(
-            f"member {receipt.member_id}: forgotten, and means nobody, but {counted(left, 'face')} of it "
-            f"{'is' if left == 1 else 'are'} still with Amazon: the receipt says what to do"
+            f"member {receipt.member_id}: forgotten, and means nobody, but {counted(left, 'face')} of it could not be "
+            "removed from the collection: the receipt says why"
         )
 
 

@@ -150,7 +150,8 @@ def _conclude(found: Differences, mended: Repair | None) -> None:
             f"members that do not verify: {found.unverified}, whose faces look unsigned: nothing was changed: "
             "see `smileaccess members list`, and restore a backup or forget them by id first"
         )
-    fix = "mend it with --repair" if found.orphans or found.missing else "enroll those members again"
+    fixes = ["mend it with --repair"] * bool(found.orphans or found.missing)
+    fix = ", and ".join([*fixes, *["enroll those without a face again"] * bool(found.without)])
     raise SmileAccessError(f"collection {found.collection}: differs from the signed list: {fix}")
 
 

@@ -1,6 +1,7 @@
 """Looks at a whole installation and says what is fine, what to know and what to mend; it changes nothing.
 
-One call of Amazon Rekognition is billed, and put on record as such. Nothing that it tells holds a key or a name.
+But an older record is brought up to date, as by every command that opens it. Two calls of Amazon Rekognition are
+billed, and put on record as such. Nothing that it tells holds a key or a name.
 """
 
 from __future__ import annotations

@@ -39,12 +39,14 @@ class Asker:
     """One profile's way to the service; one thread at a time.
 
     ServiceError from the constructor and every method. `ahead_s` is by how many seconds this machine's clock was ahead
-    of the service's at the last answer, None before the first one.
+    of the service's at the last answer, None before the first one; `found_collection` says that a search with this key
+    found the collection.
     """
 
     def __init__(self, service: Service, clock: Clock, call_s: float) -> None:
         self.service = service
         self.ahead_s: float | None = None
+        self.found_collection = False
         self._clock = clock
         self._call_s = call_s
         self._deadline = 0.0
@@ -110,10 +112,9 @@ def _key(service: Service) -> Key:
 
 
 def _transport(service: Service) -> Transport:
-    what = f"{service.host}: the certificates"
+    what, trusts = f"{service.host}: the certificates", trusted(service)
     try:
-        with translated(what):
-            return Transport(trusted(service))
+        return Transport(trusts)
     except (OSError, ValueError) as error:
         told = f"[rekognition] ca_bundle = {service.ca_file!r}: {error}"
         raise ServiceError(Trouble.UNAVAILABLE, what, told) from error

@@ -53,8 +53,8 @@ _ADVICE: Mapping[Trouble, str] = {
     Trouble.UNAVAILABLE: _WAY,
     Trouble.TIMED_OUT: _WAY,
     Trouble.MALFORMED: "check [rekognition] endpoint: what answers there is not the service",
-    Trouble.CREDENTIALS: "check [rekognition] credentials and profile, or the environment that boto3 reads",
-    Trouble.NOT_PERMITTED: "give the door's key the policy config/iam/door.json",
+    Trouble.CREDENTIALS: "check [rekognition] region, credentials and profile, or the environment that boto3 reads",
+    Trouble.NOT_PERMITTED: "give the door's key the policy config/iam/door.json, with this collection's name in it",
     Trouble.CLOCK: "set this machine's clock: `timedatectl set-ntp true`",
     Trouble.NO_COLLECTION: "check [rekognition] collection and region, or run `smileaccess collection create`",
 }
@@ -166,6 +166,7 @@ def collection(site: Site) -> Iterator[Remark]:
     asker = site.asker(site.settings.rekognition.profile)
     described, told = _described(site, asker, name)
     found, billed = _paid(site, asker, "SearchFacesByImage", CollectionId=name, MaxFaces=1)
+    asker.found_collection = True
     with well_formed("SearchFacesByImage"):
         model = str(found["FaceModelVersion"])
     counted = "its faces were not counted"
@@ -249,7 +250,7 @@ PROBES = (
 """What is tried of every key."""
 
 CREATION = Probe("CreateCollection", lambda name: {"CollectionId": name}, frozenset({"ResourceAlreadyExistsException"}))
-"""Tried only where the collection is known to exist: else it would be made."""
+"""Tried only where this very key has found the collection to exist: else it would be made."""
 
 PROOFS = frozenset({"DescribeCollection", "ListFaces"})
 """Who is answered by these knows that the collection exists."""
@@ -278,14 +279,18 @@ def rights(site: Site) -> Iterator[Remark]:
             tried["enroller"] = _tried(enroller, name)
         except ServiceError as error:
             yield trouble(error)
-    if any(each.exists for each in tried.values()):
-        _try(door, CREATION, name, tried["door"])
-        if "enroller" in tried and not isinstance(enroller, str):
-            _try(enroller, CREATION, name, tried["enroller"])
-    else:
-        yield fine("CreateCollection: not tried, since no key here may know whether the collection exists")
+    askers = {"door": door} if isinstance(enroller, str) else {"door": door, "enroller": enroller}
     for whose, each in tried.items():
+        yield from _creation(whose, askers[whose], name, each)
         yield from _judged(whose, each)
+
+
+def _creation(whose: str, asker: Asker, name: str, tried: _Tried) -> Iterator[Remark]:
+    """Try to make the collection with a key that has just found it: another key's may be another account's."""
+    if tried.exists or asker.found_collection:
+        _try(asker, CREATION, name, tried)
+    else:
+        yield fine(f"the {whose}'s key: CreateCollection: not tried, since it has not found the collection to exist")
 
 
 def _enroller(site: Site) -> Asker | str:

@@ -207,7 +207,10 @@ def faces(site: Site) -> Iterator[Remark]:
             "enroll them again, from pictures",
         )
     else:
-        yield fine(f"{having} of {len(known)} members have signed faces in the collection {collection}")
+        yield fine(
+            f"{having} of {len(known)} members have signed faces in {collection}, by the signed list alone; "
+            "`smileaccess members reconcile` compares it with the collection"
+        )
 
 
 def _in_collection(member: Member, collection: str) -> bool:

@@ -102,7 +102,8 @@ def _unbound(faces: tuple[Detected, ...], searched: Box | None) -> Reason:
 
 
 def _detected(told: Mapping[str, Any]) -> Detected:
-    emotions = {_EMOTIONS[each["Type"]]: _number(each["Confidence"]) for each in told.get("Emotions", ())}
+    shown = {each["Type"]: _number(each["Confidence"]) for each in told.get("Emotions", ())}
+    emotions = {_EMOTIONS[name]: value for name, value in shown.items() if name in _EMOTIONS}  # AWS may add some
     return Detected(box_of(told["BoundingBox"]), _smile(told.get("Smile")), emotions)
 
 

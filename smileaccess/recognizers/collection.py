@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from smileaccess.errors import (
     CollectionError,
     CollectionFailed,
+    CollectionGone,
     CollectionUnavailable,
     FaceNotIndexed,
     PictureError,
@@ -306,6 +307,8 @@ def _ours(error: ServiceError, operation: str) -> CollectionError:
         told += ": try again in a minute"
     elif error.trouble in _UNDECIDED:
         told += ": check the network and [rekognition] endpoint, then try again"
+    if error.trouble is Trouble.NO_COLLECTION:
+        return CollectionGone(told)
     return CollectionFailed(told) if error.trouble in _FINAL else CollectionUnavailable(told)
 
 

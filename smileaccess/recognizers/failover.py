@@ -34,8 +34,15 @@ class FailoverRecognizer:
     An attempt that has moved to the second recognizer stays with it. `examine` belongs to one thread.
     """
 
-    def __init__(self, first: Recognizer, second: Recognizer, breaker: Breaker, monotonic: Callable[[], float]) -> None:
-        """Take the first and the second choice, what says whether the first is worth asking, and its clock."""
+    def __init__(
+        self, first: Recognizer, second: Recognizer, breaker: Breaker, monotonic: Callable[[], float], *, full_s: float
+    ) -> None:
+        """Take the first and the second choice, what says whether the first is worth asking, and its clock.
+
+        `full_s` is what the first one takes at the most. With less than half of it left it is not asked, and with less
+        than all of it left its silence is no failure.
+        """
+        self._full_s = full_s
         self.name = first.name
         self._first = first
         self._second = second
@@ -58,6 +65,7 @@ class FailoverRecognizer:
             except (RecognizerUnavailable, RecognizerTimedOut) as error:
                 wasted = error.calls
                 self._move(question, error)
+        self._moved = question.attempt
         try:
             answer = self._second.examine(replace(question, timeout_s=max(0.0, ends - self._monotonic())))
         except RecognizerError as error:
@@ -84,7 +92,7 @@ class FailoverRecognizer:
 
     def _worth_asking(self, question: Question) -> bool:
         moved = question.attempt == self._moved != ""
-        return not moved and question.timeout_s > KEPT_S and self._breaker.allows()
+        return not moved and question.timeout_s - KEPT_S >= self._full_s / 2 and self._breaker.allows()
 
     def _asked_first(self, question: Question) -> Examination:
         try:
@@ -96,8 +104,9 @@ class FailoverRecognizer:
         return answer
 
     def _move(self, question: Question, error: RecognizerUnavailable | RecognizerTimedOut) -> None:
-        self._moved = question.attempt
-        if not isinstance(error, SpendingCapReached):  # the owner's word, no failure of the service
+        hurried = isinstance(error, RecognizerTimedOut) and question.timeout_s - KEPT_S < self._full_s
+        # A cap is the owner's word, no failure of the service.
+        if not hurried and not isinstance(error, SpendingCapReached):
             self._breaker.failed(str(error))
         log.warning(
             "the fallback is asked", attempt_id=question.attempt, recognizer=self._second.name, error=str(error)

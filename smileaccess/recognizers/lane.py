@@ -19,10 +19,11 @@ CLOSE_S = 1.0
 
 
 class Current(threading.local):
-    """What the calling thread sends with, and by when (monotonic seconds) it must have its answer."""
+    """What the calling thread sends with, what pays for it, and by when (monotonic seconds) the answer must be here."""
 
     transport: Transport | None = None
     deadline: float = 0.0
+    pay: Callable[[], None] | None = None
 
 
 class Lane:
@@ -41,7 +42,7 @@ class Lane:
         def job() -> None:
             if not answer.set_running_or_notify_cancel():
                 return
-            self._current.transport, self._current.deadline = self.transport, deadline
+            self._current.transport, self._current.deadline, self._current.pay = self.transport, deadline, None
             try:
                 answer.set_result(call())
             except BaseException as error:  # noqa: BLE001 -- handed on whole to whoever waits for the answer

@@ -107,6 +107,7 @@ class RekognitionRecognizer:
         self._faces: Mapping[str, str] = {}
         self._unsigned: set[str] = set()
         self._model = ""
+        self._unreachable = ""
         self._closed = False
 
     # --- the port
@@ -175,11 +176,12 @@ class RekognitionRecognizer:
                 return self._without_a_face(search, detected)
             return detected, search.result(timeout=0)
         except (ServiceError, RecognizerError, TimeoutError) as error:
+            raise self._ours(asking, error) from error
+        finally:
             asking.end()
             one.give_up(detection)
             if search is not None:
                 other.give_up(search)
-            raise self._ours(asking, error) from error
 
     def _await(self, asking: _Asking, detection: Future[Any], search: Future[Any] | None) -> None:
         """Wait until both have ended, one has failed, or the time is up."""
@@ -223,8 +225,8 @@ class RekognitionRecognizer:
 
     def _call(self, asking: _Asking, operation: str, read: Callable[[Mapping[str, Any]], Told], **asked: Any) -> Told:
         """Make one call, and once more where that may help and is allowed for; on a lane's thread."""
+        self._current.pay = lambda: asking.pay(self._purse, self._monotonic())
         while True:
-            asking.pay(self._purse, self._monotonic())
             try:
                 return self._once(operation, read, Image={"Bytes": asking.picture}, **asked)
             except ServiceError as error:
@@ -240,7 +242,7 @@ class RekognitionRecognizer:
                 answer = getattr(self._ready_client(), method)(**asked)
         except TransportError as error:
             trouble = Trouble.TIMED_OUT if error.timed_out else Trouble.UNAVAILABLE
-            raise ServiceError(trouble, what, str(error)) from error
+            raise ServiceError(trouble, what, f"{error}: check the network and [rekognition] endpoint") from error
         with well_formed(what):
             return read(answer)
 
@@ -276,7 +278,7 @@ class RekognitionRecognizer:
             if match.face_id not in faces and match.face_id not in self._unsigned:
                 self._unsigned.add(match.face_id)
                 told = {"face": match.face_id, "label": match.label, "collection": self._collection}
-                log.error("a face of the collection is in no signed list, and is nobody's", **told)
+                log.error("a face of the collection is in no signed list, and is nobody's", kind="face_refused", **told)
                 self._tell("face_refused", "a face of the collection that the enroller has not signed", told)
         return answers.candidates(searched.matches, faces)
 
@@ -311,7 +313,15 @@ class RekognitionRecognizer:
         try:
             lane.transport.open(self._ready_client().meta.endpoint_url, OPEN_S)
         except (ServiceError, TransportError) as error:
-            log.warning("the service cannot be reached ahead of its use", service=self._service.host, error=str(error))
+            self._tell_unreachable(str(error))
+        else:
+            self._unreachable = ""
+
+    def _tell_unreachable(self, why: str) -> None:
+        """Log why there is no connection, once until there is one again or another cause."""
+        if why != self._unreachable:
+            self._unreachable = why
+            log.warning("the service cannot be reached ahead of its use", service=self._service.host, error=why)
 
     def _ready_client(self) -> Any:
         with self._making:
@@ -323,8 +333,9 @@ class RekognitionRecognizer:
 
     def _carry(self, request: Any, **_: Any) -> Any:
         """Send a request of boto3's on the calling lane's connection."""
-        if self._current.transport is None:
+        if self._current.transport is None or self._current.pay is None:
             raise TransportError("asked outside a lane")
+        self._current.pay()  # signed and about to be sent: what cannot be signed costs nothing
         return self._current.transport.send(request, self._current.deadline)
 
 

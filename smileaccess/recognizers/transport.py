@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import re
 import socket
 import ssl
 import threading
@@ -51,7 +52,7 @@ class Transport:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
-        self._cut = False
+        self._cut = self._closed = False
         self._used_at: float | None = None
         self._opened = 0
         self._pool: urllib3.HTTPConnectionPool | None = None
@@ -90,7 +91,8 @@ class Transport:
             _shut(self._socket)
 
     def close(self) -> None:
-        """End what is under way, and the connection; any thread, more than once."""
+        """End what is under way, and the connection, for good; any thread, more than once."""
+        self._closed = True
         self.cut()
         self._drop()
 
@@ -105,6 +107,8 @@ class Transport:
         left_s = deadline - self._monotonic()
         if left_s <= 0:
             raise TransportError("no time was left to ask", timed_out=True)
+        if self._closed:
+            raise TransportError("the connection was closed")
         with self._lock:
             self._cut, self._socket = False, None
         timer = threading.Timer(left_s, self.cut)
@@ -114,7 +118,7 @@ class Transport:
             found = self._ask(method, url, headers, body, left_s)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             self._used_at = None
-            raise TransportError(f"{type(error).__name__}: {error}", timed_out=self._cut or _late(error)) from error
+            raise TransportError(_told(error), timed_out=self._cut or _late(error)) from error
         finally:
             timer.cancel()
             with self._lock:
@@ -162,6 +166,11 @@ def _whole(answer: urllib3.BaseHTTPResponse) -> bytes:
         if len(pieces) > LARGEST_ANSWER:
             raise urllib3.exceptions.ProtocolError(f"an answer of more than {LARGEST_ANSWER} bytes")
     return bytes(pieces)
+
+
+def _told(error: Exception) -> str:
+    """Return what went wrong without urllib3's inner names."""
+    return re.sub(r"^\w+\(host=.*?\): ", "", str(error)) or type(error).__name__
 
 
 def _late(error: Exception) -> bool:
