@@ -16,7 +16,7 @@ import structlog
 from smileaccess.errors import CameraError, KeysError, RecognizerError, RecordsError
 from smileaccess.events import Event, MembersChanged, Noted
 from smileaccess.membership import Refusal, load_roster
-from smileaccess.model import DoorEvent, uuid7
+from smileaccess.model import DoorEvent, MemberStatus, uuid7
 
 if TYPE_CHECKING:
     from smileaccess.model import Member
@@ -75,7 +75,8 @@ class MembersWatch:
         if not self._in_use:
             self._recognizer.use(roster.members)
             self._in_use = True
-            log.info("members loaded", members=len(roster.members), refused=len(roster.refused))
+            living = sum(member.status is not MemberStatus.FORGOTTEN for member in roster.members)
+            log.info("members loaded", members=living, refused=len(roster.refused))
         self._revision = roster.revision
 
     def _alarm(self, refusal: Refusal) -> None:
