@@ -157,6 +157,7 @@ def make_recognizer(
         return make_embedded(eyes, keys)
     from smileaccess.recognizers.breaker import Breaker  # noqa: PLC0415
     from smileaccess.recognizers.failover import FailoverRecognizer  # noqa: PLC0415
+    from smileaccess.settings import FALLBACK_S  # noqa: PLC0415 -- pydantic
 
     cloud = make_rekognition(settings, purse, tell)
     if ready:
@@ -164,8 +165,8 @@ def make_recognizer(
     if not settings.recognition.falls_back:
         return cloud
     embedded = make_embedded(eyes, keys)
-    full_s = settings.rekognition.timeout_s
-    return FailoverRecognizer(cloud, embedded, Breaker(time.monotonic), time.monotonic, full_s=full_s)
+    times = {"full_s": settings.rekognition.timeout_s, "kept_s": FALLBACK_S}
+    return FailoverRecognizer(cloud, embedded, Breaker(time.monotonic), time.monotonic, **times)
 
 
 def make_rekognition(settings: Settings, purse: Purse, tell: Tell = _silent) -> RekognitionRecognizer:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from smileaccess.ports import Recognizer
     from smileaccess.recognizers.breaker import Breaker
 
-KEPT_S = 0.5
-"""Seconds of each question that are kept for the second recognizer."""
+USEFUL, WHOLE = 0.5, 0.8
+"""Shares of the first recognizer's time: with less than the one left it is not asked, and with less than the other left
+its silence is no failure."""
 
 log = structlog.get_logger(__name__)
 
@@ -35,14 +36,21 @@ class FailoverRecognizer:
     """
 
     def __init__(
-        self, first: Recognizer, second: Recognizer, breaker: Breaker, monotonic: Callable[[], float], *, full_s: float
+        self,
+        first: Recognizer,
+        second: Recognizer,
+        breaker: Breaker,
+        monotonic: Callable[[], float],
+        *,
+        full_s: float,
+        kept_s: float,
     ) -> None:
         """Take the first and the second choice, what says whether the first is worth asking, and its clock.
 
-        `full_s` is what the first one takes at the most. With less than half of it left it is not asked, and with less
-        than all of it left its silence is no failure.
+        `full_s` is what the first one takes at the most, `kept_s` what of each question is kept for the second.
         """
         self._full_s = full_s
+        self._kept_s = kept_s
         self.name = first.name
         self._first = first
         self._second = second
@@ -92,11 +100,15 @@ class FailoverRecognizer:
 
     def _worth_asking(self, question: Question) -> bool:
         moved = question.attempt == self._moved != ""
-        return not moved and question.timeout_s - KEPT_S >= self._full_s / 2 and self._breaker.allows()
+        return not moved and self._share(question) >= USEFUL and self._breaker.allows()
+
+    def _share(self, question: Question) -> float:
+        """Return how much of its time the first one would have for a question."""
+        return (question.timeout_s - self._kept_s) / self._full_s
 
     def _asked_first(self, question: Question) -> Examination:
         try:
-            answer = self._first.examine(replace(question, timeout_s=question.timeout_s - KEPT_S))
+            answer = self._first.examine(replace(question, timeout_s=question.timeout_s - self._kept_s))
         except RecognizerFailed:
             self._breaker.succeeded()  # it has answered, if only to refuse
             raise
@@ -104,7 +116,7 @@ class FailoverRecognizer:
         return answer
 
     def _move(self, question: Question, error: RecognizerUnavailable | RecognizerTimedOut) -> None:
-        hurried = isinstance(error, RecognizerTimedOut) and question.timeout_s - KEPT_S < self._full_s
+        hurried = isinstance(error, RecognizerTimedOut) and self._share(question) < WHOLE
         # A cap is the owner's word, no failure of the service.
         if not hurried and not isinstance(error, SpendingCapReached):
             self._breaker.failed(str(error))
