@@ -91,7 +91,7 @@ def _check_picture(path: Path | None) -> None:
 def _program() -> str:
     """Return how this program was called, in a form that works again from here."""
     called = Path(sys.argv[0])
-    return "python -m smileaccess" if called.name == "__main__.py" else str(called)
+    return f"{sys.executable} -m smileaccess" if called.name == "__main__.py" else str(called)
 
 
 def _webcam(clock: Clock) -> str | None:
