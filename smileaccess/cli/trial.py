@@ -14,6 +14,7 @@ from smileaccess.cli.common import (
     App,
     Variadic,
     console,
+    counted,
     emit,
     json_option,
     number,
@@ -108,6 +109,8 @@ def _print(rehearsal: Rehearsal, known: Mapping[str, str], limits: Limits) -> No
     say(f"granted to {who}" if granted else f"denied: {result(attempt)}" + (f" ({who})" if who else ""))
     if attempt.reason is not None:
         say(f"  {HINTS[attempt.reason]}")
+    if attempt.calls:
+        say(f"  {counted(attempt.calls, 'billed call')}, cost {attempt.cost:g}")
     say()
     _print_faces(rehearsal, known)
     for told in too_far(rehearsal.looks, limits):

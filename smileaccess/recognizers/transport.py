@@ -53,6 +53,7 @@ class Transport:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._cut = self._closed = False
+        self._number = 0
         self._used_at: float | None = None
         self._opened = 0
         self._pool: urllib3.HTTPConnectionPool | None = None
@@ -90,6 +91,13 @@ class Transport:
             self._cut = True
             _shut(self._socket)
 
+    def _cut_late(self, number: int) -> None:
+        """End the exchange of this number, unless it has ended by itself: the next one has its own time."""
+        with self._lock:
+            if self._number == number:
+                self._cut = True
+                _shut(self._socket)
+
     def close(self) -> None:
         """End what is under way, and the connection, for good; any thread, more than once."""
         self._closed = True
@@ -111,7 +119,8 @@ class Transport:
             raise TransportError("the connection was closed")
         with self._lock:
             self._cut, self._socket = False, None
-        timer = threading.Timer(left_s, self.cut)
+            number = self._number
+        timer = threading.Timer(left_s, self._cut_late, (number,))
         timer.daemon = True
         timer.start()
         try:
@@ -123,15 +132,15 @@ class Transport:
             timer.cancel()
             with self._lock:
                 self._socket = None
+                self._number += 1
         self._used_at = self._monotonic()
         return found
 
     def _ask(
         self, method: str, url: str, headers: dict[str, str], body: bytes, left_s: float
     ) -> tuple[int, dict[str, str], bytes]:
-        if self._pool is None:
-            self._pool = _pool(url, self._context, self._hold)
-        answer = self._pool.urlopen(
+        pool = self._pool = self._pool or _pool(url, self._context, self._hold)
+        answer = pool.urlopen(
             method,
             urlsplit(url).path or "/",
             body=body or None,
