@@ -312,7 +312,7 @@ def test_a_stranger_is_no_member_to_the_fallback_either(door: Door) -> None:
 
 def test_the_cloud_is_left_alone_while_it_is_gone(door: Door) -> None:
     """After two attempts in vain the third makes no call, and waits for nothing."""
-    settings = door.configured(recognizers=BOTH, cloud_timeout_s=0.5)
+    settings = door.configured(recognizers=BOTH, cloud_timeout_s=2.0)
     break_service(door, "throttled")
     attempts = door.attempts(*[door.actors.changing(1.0)] * 3, settings=settings)
 
