@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from smileaccess.errors import EnrollmentRefused, KeysError, MemberNotFound
 from smileaccess.gates import picture_faults
-from smileaccess.intake import Intake, faces_in, intake_of, take_in
+from smileaccess.intake import Intake, intake_of, take_in
 from smileaccess.membership import clean_name, forgotten, new_member_id, new_template_id, seal_template, unseal_template
 from smileaccess.model import (
     Candidate,
@@ -189,7 +189,7 @@ def _known_already(sitting: Sitting, member: Member | None) -> dict[int, str]:
 
 
 def _lacks_faces(desk: Desk, member: Member) -> bool:
-    return desk.collection is not None and len(faces_in(desk.collection, member)) < len(member.templates)
+    return desk.collection is not None and len(member.faces_in(desk.collection.name)) < len(member.templates)
 
 
 def _embeddings(desk: Desk, member: Member) -> list[Vector]:

@@ -66,7 +66,7 @@ def intake_of(desk: Desk, member: Member) -> Iterator[Intake | None]:
     if desk.collection is None:
         yield None
         return
-    intake = Intake(desk.collection, member.id, faces_in(desk.collection, member))
+    intake = Intake(desk.collection, member.id, member.faces_in(desk.collection.name))
     try:
         yield intake
     except BaseException as error:
@@ -104,7 +104,7 @@ def take_in(sitting: Sitting, intake: Intake) -> None:
 def _refuse_indexed(sitting: Sitting, intake: Intake) -> None:
     """Refuse a face that is in the collection as somebody else's; one that nobody has signed is only warned of."""
     collection = intake.collection
-    owners = {face_id: each for each in sitting.members for face_id in faces_in(collection, each)}
+    owners = {face_id: each for each in sitting.members for face_id in each.faces_in(collection.name)}
     found = [match for look in sitting.looks for match in collection.search(look.frame, look.face)]
     alike = sorted(found, key=lambda match: -match.similarity)
     alike = [match for match in alike if match.similarity >= sitting.desk.cloud_threshold]
@@ -173,8 +173,3 @@ def _seen_again(sitting: Sitting, intake: Intake) -> dict[int, dict[str, float]]
 
 def _most(found: dict[str, float], own: set[str]) -> float:
     return max((value for face_id, value in found.items() if face_id in own), default=0.0)
-
-
-def faces_in(collection: Collection, member: Member) -> dict[str, IndexedFace]:
-    """Return a member's signed faces of a collection by their FaceId."""
-    return {face.id: face for face in member.faces if face.collection == collection.name}

@@ -442,6 +442,15 @@ class Member:
     faces: tuple[IndexedFace, ...] = ()
 
     @property
+    def searchable(self) -> bool:
+        """Whether the member is searched for: a disabled one is, so that the policy can say why it denies."""
+        return self.status is not MemberStatus.FORGOTTEN
+
+    def faces_in(self, collection: str) -> dict[str, IndexedFace]:
+        """Return the signed faces of a collection by their FaceId."""
+        return {face.id: face for face in self.faces if face.collection == collection}
+
+    @property
     def limited(self) -> bool:
         """Whether wall time matters to this member."""
         return self.valid_from is not None or self.valid_until is not None

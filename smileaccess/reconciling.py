@@ -84,8 +84,8 @@ def compare(
     A face that was signed while the listing went on is neither an orphan nor missing.
     """
     found = dict(listed)
-    early = {face_id for member in before for face_id in signed_faces(member, collection)}
-    late = {face_id: member for member in after for face_id in signed_faces(member, collection)}
+    early = {face_id for member in before for face_id in member.faces_in(collection)}
+    late = {face_id: member for member in after for face_id in member.faces_in(collection)}
     gone = {face_id for face_id in late if face_id in early and face_id not in found}
     living = [member for member in after if member.status is not MemberStatus.FORGOTTEN]
     kinds = {each.id: Label.FORGOTTEN if each.status is MemberStatus.FORGOTTEN else Label.MEMBER for each in after}
@@ -101,15 +101,10 @@ def compare(
         tuple(
             Missing(member, lost)
             for member in living
-            if (lost := tuple(each for each in signed_faces(member, collection) if each in gone))
+            if (lost := tuple(each for each in member.faces_in(collection) if each in gone))
         ),
-        tuple(member for member in living if not set(signed_faces(member, collection)) - gone),
+        tuple(member for member in living if not set(member.faces_in(collection)) - gone),
     )
-
-
-def signed_faces(member: Member, collection: str) -> tuple[str, ...]:
-    """Return the ids of a member's faces in a collection; a tombstone has none."""
-    return tuple(face.id for face in member.faces if face.collection == collection)
 
 
 def examine(registry: Registry, name: str, listed: Iterable[tuple[str, str]]) -> Differences:
@@ -133,7 +128,7 @@ def repair(registry: Registry, records: Records, collection: Collection, found: 
     roster = registry.roster()
     _need_verified(roster)
     resigned = tuple(_resign(registry, member, lost, why) for member, lost in _still_missing(roster, found))
-    signed = {face_id for member in roster.members for face_id in signed_faces(member, collection.name)}
+    signed = {face_id for member in roster.members for face_id in member.faces_in(collection.name)}
     orphans = [each.face_id for each in found.orphans if each.face_id not in signed]
     if orphans:
         collection.remove(orphans)
@@ -143,7 +138,7 @@ def repair(registry: Registry, records: Records, collection: Collection, found: 
     newest = {member.id: member for member in (*roster.members, *resigned)}
     again = (newest[member.id] for member in found.without if member.id in newest)
     lacking = tuple(each for each in again if each.status is not MemberStatus.FORGOTTEN)
-    return Repair(len(orphans), resigned, tuple(each for each in lacking if not signed_faces(each, collection.name)))
+    return Repair(len(orphans), resigned, tuple(each for each in lacking if not each.faces_in(collection.name)))
 
 
 def _need_verified(roster: Roster) -> None:
@@ -159,7 +154,7 @@ def _still_missing(roster: Roster, found: Differences) -> Iterable[tuple[Member,
     for each in found.missing:
         member = members.get(each.member.id)
         lost = set(each.face_ids)
-        if member is not None and lost & set(signed_faces(member, found.collection)):
+        if member is not None and lost & set(member.faces_in(found.collection)):
             yield member, lost
 
 

@@ -192,7 +192,7 @@ def _removed(member: Member, collection: Collection | None, no_collection: str) 
     """Remove a member's faces, and return those that could not be."""
     left = []
     for name in dict.fromkeys(face.collection for face in member.faces):
-        ids = [face.id for face in member.faces if face.collection == name]
+        ids = list(member.faces_in(name))
         if collection is None:
             left.append(FacesLeft(name, len(ids), no_collection))
         elif collection.name != name:

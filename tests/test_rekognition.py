@@ -26,6 +26,7 @@ from smileaccess.model import Examination, IndexedFace, Member, MemberStatus, Pu
 from smileaccess.recognizers.cloud import Service, harmless
 from smileaccess.recognizers.rekognition import RekognitionRecognizer
 from smileaccess.vision.eyes import LocalEyes
+from tests.doors import eventually
 from tests.fakes_devices import PATIENCE_S
 from tests.fakes_vision import beside, framed, scene
 from tests.standin import StandIn
@@ -319,9 +320,7 @@ def test_connections_are_opened_without_a_call(cloud: Cloud) -> None:
     before = cloud.service.connections
     for _ in range(3):
         recognizer.prepare()
-    deadline = threading.Event()
-    while recognizer.connections < 2 and not deadline.wait(0.01):
-        pass
+    eventually(lambda: recognizer.connections == 2)
     recognizer.close()
 
     assert (cloud.service.connections - before, cloud.service.count("DetectFaces")) == (2, 0)
@@ -521,9 +520,7 @@ def test_closing_ends_what_hangs(cloud: Cloud, known: RekognitionRecognizer) -> 
     question = cloud.question(scene("obama-neutral"), timeout_s=PATIENCE_S)
     thread = threading.Thread(target=ask)
     thread.start()
-    waited = threading.Event()
-    while cloud.service.count("DetectFaces") + cloud.service.count("SearchFacesByImage") < 2 and not waited.wait(0.01):
-        pass
+    eventually(lambda: sum(counted(cloud).values()) == 2)
     known.close()
     thread.join(PATIENCE_S)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -13,6 +14,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.httpsession import get_cert_path
 
 from smileaccess.recognizers.transport import FRESH_S, LARGEST_ANSWER, OLD_S, Transport, TransportError
+from tests.doors import eventually
 from tests.fakes_devices import PATIENCE_S, FakeClock
 
 
@@ -77,7 +79,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def connection(clock: FakeClock) -> Iterator[Transport]:
-    with closing(Transport(get_cert_path(True), monotonic=clock.monotonic)) as made:
+    with closing(Transport(ssl.create_default_context(cafile=get_cert_path(True)), monotonic=clock.monotonic)) as made:
         yield made
 
 
@@ -153,9 +155,7 @@ def test_what_is_cut_ends_at_once(server: Server, connection: Transport, clock: 
 
     thread = threading.Thread(target=ask)
     thread.start()
-    waited = threading.Event()
-    while not server.requests and not waited.wait(0.005):
-        pass
+    eventually(lambda: server.requests)
     connection.cut()
     thread.join(PATIENCE_S)
 

@@ -19,6 +19,7 @@ from smileaccess.recorder import Recorder
 from smileaccess.rehearsal import InlineWorker
 from smileaccess.upkeep import CAMERA_RETRY_S, MembersWatch, RecognizerWatch, Upkeep
 from tests.builders import NOON, make_event, make_member
+from tests.doors import eventually
 from tests.fakes_devices import PATIENCE_S, FakeCamera, FakeClock
 from tests.fakes_records import FakeMembers, FakeRecords
 
@@ -462,9 +463,7 @@ def test_the_upkeep_looks_at_the_recognizer(scene: Scene) -> None:
     scene.gallery.standing = Health("embedded", scene.clock.time, "throttled")
     round_.upkeep.start()
     try:
-        waited = threading.Event()
-        while not round_.told and not waited.wait(0.005):
-            pass
+        eventually(lambda: round_.told)
     finally:
         round_.upkeep.close()
     assert [told[0] for told in round_.told] == ["recognizer_moved"]

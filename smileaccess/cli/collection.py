@@ -216,7 +216,7 @@ class _Record:
         """Return how many signed members have faces in a collection, None where the list is not at hand."""
         if self.roster is None:
             return None
-        return sum(any(face.collection == name for face in member.faces) for member in self.roster.members)
+        return sum(bool(member.faces_in(name)) for member in self.roster.members)
 
 
 @contextlib.contextmanager

@@ -164,7 +164,7 @@ def _conclude(report: Report) -> None:
     done = "enrolled" if report.new else "added to"
     say(f"{done} {member.name} as {member.id}: {counted(len(member.templates), 'picture')}, version {member.version}")
     for name in sorted({each.indexed.collection for each in report.verdicts if each.indexed}):
-        say(f"{counted(sum(face.collection == name for face in member.faces), 'face')} in collection {name}")
+        say(f"{counted(len(member.faces_in(name)), 'face')} in collection {name}")
     for warning in report.warnings:
         warn(warning)
 

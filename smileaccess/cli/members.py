@@ -127,7 +127,7 @@ def _print_members(app: App, shown: Sequence[Member]) -> None:
     counts = ["pictures", *faces]
     made = table("name", "status", *counts, "since", "valid", "id", right=counts, fold=("name", "valid"))
     for each in shown:
-        indexed = sum(face.collection == settings.rekognition.collection for face in each.faces)
+        indexed = len(each.faces_in(settings.rekognition.collection))
         numbers = [str(len(each.templates)), *([str(indexed)] if faces else [])]
         row(made, each.name or "-", each.status.value, *numbers, local(each.created_at)[:10], _span(each), each.id[:10])
     console().print(made)
@@ -177,7 +177,7 @@ def show(app: App, member: str, as_json: bool) -> None:
         say(f"          {template.id}  {local(template.added_at)}  {template.model}")
     names = dict.fromkeys([app.settings().rekognition.collection, *(face.collection for face in found.faces)])
     for name in names if found.faces else ():
-        indexed = [face for face in found.faces if face.collection == name]
+        indexed = list(found.faces_in(name).values())
         say(f"faces     {len(indexed)} in {name}")
         for face in indexed:
             say(f"          {face.id}  {local(face.added_at)}  {face.model}")

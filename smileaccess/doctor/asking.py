@@ -6,6 +6,7 @@ It goes by the connection that the door itself uses, so that what works here wor
 from __future__ import annotations
 
 import contextlib
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ def _key(service: Service) -> Key:
 def _transport(service: Service) -> Transport:
     what, trusts = f"{service.host}: the certificates", trusted(service)
     try:
-        return Transport(trusts)
+        return Transport(ssl.create_default_context(cafile=trusts))
     except (OSError, ValueError) as error:
         told = f"[rekognition] ca_bundle = {service.ca_file!r}: {error}"
         raise ServiceError(Trouble.UNAVAILABLE, what, told) from error

@@ -204,9 +204,7 @@ def _model_compared(site: Site, name: str, model: str) -> Iterator[Remark]:
     except (KeysError, RecordsError):
         return  # the checks of keys and database tell of it
     others = [
-        member
-        for member in roster.members
-        if any(face.collection == name and face.model != model for face in member.faces)
+        member for member in roster.members if any(face.model != model for face in member.faces_in(name).values())
     ]
     if others:
         yield warning(

@@ -214,7 +214,7 @@ def faces(site: Site) -> Iterator[Remark]:
 
 
 def _in_collection(member: Member, collection: str) -> bool:
-    return any(face.collection == collection for face in member.faces)
+    return bool(member.faces_in(collection))
 
 
 def fallback(site: Site) -> Iterator[Remark]:

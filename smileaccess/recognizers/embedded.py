@@ -14,7 +14,7 @@ import numpy as np
 import structlog
 
 from smileaccess.errors import KeysError, RecognizerFailed, RecognizerTimedOut, RecognizerUnavailable, VisionError
-from smileaccess.model import Candidate, Examination, Health, MemberStatus
+from smileaccess.model import Candidate, Examination, Health
 from smileaccess.recognizers.similarity import similarity
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 SHOWN = 3
 """How many candidates an examination holds at most."""
-
-SEARCHABLE = frozenset({MemberStatus.ACTIVE, MemberStatus.DISABLED})
-"""Who is searched for: a disabled member is found, so that the policy can say why it denies."""
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +62,7 @@ class EmbeddedRecognizer:
         An examination under way goes on with the list it began with. A template that cannot be unsealed (KeysError)
         is left out and logged once; RecognizerFailed for an embedding that is none leaves the earlier list.
         """
-        opened = {member.id: self._opened(member) for member in members if member.status in SEARCHABLE}
+        opened = {member.id: self._opened(member) for member in members if member.searchable}
         self._gallery = _gallery(opened)
 
     def prepare(self) -> None:

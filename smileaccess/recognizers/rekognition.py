@@ -7,6 +7,7 @@ enroller has signed the FaceId, and only for the face that was asked about.
 from __future__ import annotations
 
 import functools
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,7 @@ from smileaccess.errors import (
     RecognizerTimedOut,
     RecognizerUnavailable,
 )
-from smileaccess.model import Emotion, Examination, Health, MemberStatus, Purpose
+from smileaccess.model import Emotion, Examination, Health, Purpose
 from smileaccess.recognizers import answers
 from smileaccess.recognizers.answers import Detected, Searched
 from smileaccess.recognizers.cloud import (
@@ -51,9 +52,6 @@ MOST_MATCHES = 80
 
 OPEN_S = 3.0
 """Seconds that opening a connection ahead of its use may take."""
-
-SEARCHABLE = frozenset({MemberStatus.ACTIVE, MemberStatus.DISABLED})
-"""Whose faces count: a disabled member is found, so that the policy can say why it denies."""
 
 READY_S = 15.0
 """Seconds to wait for client and connections where nobody stands at a door: looking for credentials may take 10."""
@@ -103,7 +101,8 @@ class RekognitionRecognizer:
         self._preparing = threading.Lock()
         self._openings: list[Future[None]] = []
         self._client: Any = None
-        self._lanes = tuple(Lane(f"rekognition {number}", self._transport(), self._current) for number in (1, 2))
+        trust = self._trust()
+        self._lanes = tuple(Lane(f"rekognition {number}", Transport(trust), self._current) for number in (1, 2))
         self._faces: Mapping[str, str] = {}
         self._unsigned: set[str] = set()
         self._model = ""
@@ -139,10 +138,8 @@ class RekognitionRecognizer:
 
     def use(self, members: Sequence[Member]) -> None:
         """Take these members' faces, as signed, for all later searches; any thread."""
-        known = [member for member in members if member.status in SEARCHABLE]
-        self._faces = {
-            face.id: member.id for member in known for face in member.faces if face.collection == self._collection
-        }
+        known = [member for member in members if member.searchable]
+        self._faces = {face_id: member.id for member in known for face_id in member.faces_in(self._collection)}
 
     def close(self) -> None:
         """Cut what is under way and close the connections; any thread, more than once."""
@@ -298,9 +295,9 @@ class RekognitionRecognizer:
                 self._openings = [lane.begin(functools.partial(self._open, lane), deadline) for lane in self._lanes]
             return self._openings
 
-    def _transport(self) -> Transport:
+    def _trust(self) -> ssl.SSLContext:
         try:
-            return Transport(trusted(self._service))
+            return ssl.create_default_context(cafile=trusted(self._service))
         except ServiceError as error:
             raise RecognizerUnavailable(str(error)) from error
         except (OSError, ValueError) as error:

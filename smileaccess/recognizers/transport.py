@@ -23,7 +23,7 @@ from botocore.awsrequest import AWSResponse
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 LARGEST_ANSWER = 4 << 20
-"""Bytes: 4,096 matches, the most that a search returns, take about 2 MB."""
+"""Bytes: a bound on memory, far above the matches that we ask for at once."""
 
 FRESH_S, OLD_S = 20.0, 240.0
 """A connection that was used within the first number of seconds is taken to be alive; one beyond the second is opened
@@ -46,9 +46,9 @@ class TransportError(Exception):
 class Transport:
     """One connection, for one thread at a time; `cut` and `close` may come from any other."""
 
-    def __init__(self, ca_file: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Take the file of the certificates to trust; OSError where it cannot be read, ValueError where it is none."""
-        self._context = ssl.create_default_context(cafile=ca_file)
+    def __init__(self, trust: ssl.SSLContext, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Take whom to trust, which other connections may share."""
+        self._context = trust
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
