@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from smileaccess import registry
-from smileaccess.errors import CollectionFailed, EnrollmentRefused, MemberNotFound, RecordsUnavailable
+from smileaccess.errors import CollectionFailed, CollectionGone, EnrollmentRefused, MemberNotFound, RecordsUnavailable
 from smileaccess.keys import public_half
 from smileaccess.membership import forgotten
 from smileaccess.model import Consent, IndexedFace, Member, MemberStatus, Template
@@ -178,6 +178,13 @@ class TestForgetFaces:
         receipt = self.forget(desk, bob, collection)
         assert (receipt.faces, receipt.faces_left) == (0, (FacesLeft("people", 2, "told to fail"),))
         assert [each.faces for each in desk.roster().members if each.id == bob.id] == [()]
+
+    def test_a_collection_that_is_gone_took_the_faces_with_it_unless_it_is_looked_for_in_the_wrong_place(
+        self, desk: Registry, bob: Member, collection: FakeCollection
+    ) -> None:
+        collection.errors = {"remove": CollectionGone("no such collection: run create")}
+        (left,) = self.forget(desk, bob, collection).faces_left
+        assert ("went with it" in left.why, "region" in left.why, "create" in left.why) == (True, True, False)
 
     def test_without_a_collection_the_receipt_says_where_the_faces_are(self, desk: Registry, bob: Member) -> None:
         (left,) = self.forget(desk, bob).faces_left

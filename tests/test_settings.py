@@ -593,3 +593,26 @@ def test_wrong_settings_of_the_cloud(text: str, problem: str) -> None:
 def test_people_agree_to_what_is_done(text: str, version: str) -> None:
     """Without a text of the owner's own it is the program's for this machine, or for Amazon's service."""
     assert parse(text).consent_version == version
+
+
+@pytest.mark.parametrize(
+    ("setting", "needed"),
+    [("calls_per_day", "6"), ("calls_per_month", "6"), ("money_per_day", "0.006"), ("money_per_month", "0.006")],
+)
+def test_a_cap_under_which_no_attempt_could_begin_is_refused(setting: str, needed: str) -> None:
+    """What just one attempt may need is taken, and so is no cap; less shuts the door for ever."""
+    less = "5" if setting.startswith("calls") else "0.005"
+
+    assert problems(f"{CLOUD}[spending]\n{setting} = {less}") == [
+        f"settings: [spending] {setting} = {less}: must be at least {needed}, or 0 for no cap: no attempt could ever "
+        "begin, since each may need [rekognition] max_calls = 6"
+    ]
+    for enough in (needed, "0" if setting.startswith("calls") else "0.0"):
+        parse(f"{CLOUD}[spending]\n{setting} = {enough}")
+    parse(f"[spending]\n{setting} = {less}")  # where no call is billed no cap is in the way
+
+
+def test_a_section_that_stands_twice_is_told_as_such() -> None:
+    """Whoever pastes lines into a settings file learns what to do."""
+    (problem,) = problems("[door]\n[door]")
+    assert problem.endswith(": each [section] may stand once")
