@@ -230,6 +230,8 @@ def _begin(door: Door, event: Requested, now: float, rules: DoorRules) -> tuple[
     return door, (Begin(event.attempt, event.trigger),)
 
 
+_ROUNDING_S = 1e-6
+
 COMMIT_S = 0.9
 """How long a denial, also one that came at the deadline itself, may take to become durable: it keeps the attempt's end
 within the second that it may come after its deadline."""
@@ -261,8 +263,10 @@ def _conclude(door: Door, durable: bool, now: float, rules: DoorRules) -> tuple[
 
 
 def _energize(door: Door, now: float, rules: DoorRules, cause: str) -> tuple[Door, tuple[Command, ...]]:
-    # A length, not a difference of two moments, whose rounding may come out above the cap.
-    for_s = max(rules.unlock_s, (door.relock_at or now) - now)
+    # What is left of an earlier length is longer only after a reload made the length shorter: the difference of two
+    # moments of the same length comes out above it by its rounding, and above the strike's cap.
+    left = (door.relock_at or now) - now
+    for_s = left if left > rules.unlock_s + _ROUNDING_S else rules.unlock_s
     return replace(door, relock_at=now + for_s), (Energize(for_s, cause),)
 
 

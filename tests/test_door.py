@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from smileaccess.door import (
@@ -377,6 +377,7 @@ def own(watched: Watched, action: str, serial: int) -> list[DoorEvent]:
 
 
 @settings(max_examples=300, deadline=None)
+@example([("request", 2.5), ("request", 2.5), ("rex", 4.9), ("rex", 0.0)], GRANTED, 4)
 @given(st.lists(actions, max_size=40), st.sampled_from([GRANTED, DENIED]), st.integers(0, 40))
 def test_random_sequences(played: list[tuple[str, float]], judgment: Decision, stop_after: int) -> None:
     """The strike moves only for its three causes and until its relock; each attempt ends once, and in time."""
