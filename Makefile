@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 # The older pair that Raspberry Pi OS Bookworm's picamera2 needs; numpy 1.26 has no wheels from Python 3.13 on.
 OLD_PAIR = "opencv-python-headless==4.11.*" "numpy==1.26.*"
 
-.PHONY: help demo demo-cloud bench test check-python lint types tests test-opencv4 test-wheel picture weights clean
+.PHONY: help demo demo-cloud bench test check-python mariadb lint types tests test-opencv4 test-wheel picture weights clean
 
 help:
 	@echo "make demo          show the door (SPACE rings, 1 to 8 choose a scene, Q leaves)"
@@ -39,7 +39,7 @@ lint: $(VENV)/.tested
 types: $(VENV)/.tested
 	$(BIN)/mypy
 
-tests: $(VENV)/.tested
+tests: $(VENV)/.tested mariadb
 	$(BIN)/python -m pytest
 
 test-opencv4: .venv-opencv4/.installed
@@ -74,6 +74,14 @@ $(VENV)/.installed: $(VENV)/bin/python setup.cfg pyproject.toml
 $(VENV)/.tested: $(VENV)/.installed
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
+
+# The tests start a server of their own, on private files: only the programs are needed, and no service is set up.
+mariadb:
+	@command -v mariadbd >/dev/null || test -x /usr/sbin/mariadbd || { \
+	  echo "installing MariaDB's programs (Debian's mariadb-server-core) for the tests"; \
+	  if [ "$$(id -u)" = 0 ]; then as=; else as=sudo; fi; \
+	  $$as apt-get update -qq && \
+	  $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mariadb-server-core >/dev/null; }
 
 .venv-opencv4/.installed: setup.cfg pyproject.toml
 	@$(MAKE) --no-print-directory check-python

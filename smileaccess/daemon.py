@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from smileaccess.records.spool import Spool
     from smileaccess.settings import Settings
 
-RESTART_SECTIONS = frozenset({"camera", "panel", "records", "keys", "control", "log"})
+RESTART_SECTIONS = frozenset({"camera", "panel", "records", "mysql", "keys", "control", "log"})
 """Sections of which a change takes effect at the next start only."""
 
 STOP_S = 5.0

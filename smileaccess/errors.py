@@ -108,6 +108,14 @@ class RecordsFailed(RecordsError, Failed):
     """The database is not ours, is damaged, is newer than the program, or does not hold what was asked for."""
 
 
+class RowRefused(RecordsFailed):
+    """The database refused what a row holds: the same row would be refused again, another one need not be."""
+
+
+class ShutOut(RecordsUnavailable):
+    """The database does not let this account in: a wrong password, a locked account, a door that was revoked."""
+
+
 class ChainBroken(RecordsError):
     """The record does not verify; `sequence` is the first bad link."""
 

@@ -83,6 +83,27 @@ def _collection_id(name: str) -> str:
     return name
 
 
+def _addresses(items: tuple[str, ...]) -> tuple[str, ...]:
+    for item in items:
+        host = re.fullmatch(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?", item)
+        if not (item.startswith("/") or host) or (host and host[1] and not 0 < int(host[1]) < 65536):
+            raise ValueError('must hold hosts ("db.example", "db.example:3306", "[::1]:3306") or paths of sockets')
+    return items
+
+
+def _database_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_]{1,64}", name):
+        raise ValueError("must be 1 to 64 letters, digits or _")
+    return name
+
+
+def _account(name: str) -> str:
+    # 32 characters: the longest login of MySQL (user names, in its reference manual).
+    if not re.fullmatch(r"[A-Za-z0-9._-]{0,32}", name):
+        raise ValueError("must be at most 32 letters, digits, . _ or -")
+    return name
+
+
 def _some(items: tuple[Emotion, ...]) -> tuple[Emotion, ...]:
     if not items:
         raise ValueError("must name at least one emotion")
@@ -245,6 +266,21 @@ class RecordsSettings(_Section):
     database: str = Field("/var/lib/smileaccess/smileaccess.db", min_length=1)
 
 
+class MysqlSettings(_Section):
+    """The `[mysql]` section."""
+
+    addresses: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_addresses)] = ()
+    database: Annotated[str, AfterValidator(_database_name)] = "smileaccess"
+    user: Annotated[str, AfterValidator(_account)] = ""
+    password_file: str = ""
+    tls: Literal["auto", "on", "off"] = "auto"
+    ca: str = ""
+    connect_s: float = Field(5.0, ge=0.5, le=60)
+    timeout_s: float = Field(10.0, ge=1, le=300)
+    sync_s: float = Field(2.0, ge=0.5, le=60)
+    max_stale_h: float = Field(24.0, ge=0.1, le=720)
+
+
 class KeysSettings(_Section):
     """The `[keys]` section."""
 
@@ -283,6 +319,7 @@ class Settings(_Section):
     lockout: LockOutSettings = LockOutSettings()
     enrollment: EnrollmentSettings = EnrollmentSettings()
     records: RecordsSettings = RecordsSettings()
+    mysql: MysqlSettings = MysqlSettings()
     keys: KeysSettings = KeysSettings()
     control: ControlSettings = ControlSettings()
     log: LogSettings = LogSettings()
@@ -324,6 +361,12 @@ class Settings(_Section):
                     f"[spending] {name} = {cap:g}: must be at least {least:g}, or 0 for no cap: no attempt could ever "
                     f"begin, since each may need [rekognition] max_calls = {calls}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _database_is_told_who(self) -> Settings:
+        if self.mysql.addresses and not self.mysql.user:
+            raise ValueError('[mysql] user = "": must name the account to use at [mysql] addresses')
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""What is slow to make and serves many test files: the real eyes, the scenes, and the stand-in for the cloud."""
+"""What is slow to make and serves many tests: the real eyes, the scenes, the cloud's stand-in, a real MariaDB."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from smileaccess.demo.scenes import Scene, build_scenes
 from smileaccess.vision.eyes import LocalEyes
 
 if TYPE_CHECKING:
+    from tests.mariadb import MariaDB
     from tests.standin import StandIn
 
 
@@ -35,6 +36,15 @@ def standin() -> Iterator[StandIn]:
 
     with StandIn() as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """Return a running MariaDB server; who wants tables asks it for a database of their own."""
+    from tests.mariadb import running  # noqa: PLC0415 -- a server is started
+
+    with running() as server:
+        yield server
 
 
 @pytest.fixture

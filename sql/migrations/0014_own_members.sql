@@ -1,0 +1,4 @@
+-- What a door's account sees of members: all, and nothing once the door is revoked.
+CREATE OR REPLACE VIEW own_members AS
+SELECT * FROM members
+WHERE EXISTS (SELECT 1 FROM doors WHERE account = SUBSTRING_INDEX(USER(), '@', 1) AND revoked_at IS NULL);
