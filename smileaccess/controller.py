@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -367,7 +368,7 @@ class Controller:
         running = self._running
         if running is None:
             return
-        evidence = running.weigh(self._ports.clock.monotonic())
+        evidence = replace(running.weigh(self._ports.clock.monotonic()), members_stale=self._ports.stale())
         member = self._members.get(evidence.identified.member_id) if evidence.identified is not None else None
         trusted = member is None or not member.limited or self._clock_trusted()
         decision = decide(evidence, member, self._ports.clock.now(), trusted, running.conduct.policy)
@@ -472,6 +473,7 @@ class Controller:
             "members": sum(member.status is MemberStatus.ACTIVE for member in self._members.values()),
             "recognizer": self._recognizer_status(now),
             "spending": self._ports.spending(),
+            "central": self._ports.central(),
             "sensor_rests_s": round(max(0.0, self._rest.until - now), 1),
             "liveness": self._conduct.policy.liveness.value,
             "started_at": stamp(self._started_at),

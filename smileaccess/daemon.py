@@ -25,10 +25,11 @@ from smileaccess.model import Attempt, Bill, DoorEvent, LivenessMode, Signal, uu
 from smileaccess.policy import EmotionRule, replayed_lock_out
 from smileaccess.recorder import Recorder
 from smileaccess.spending import Spending
-from smileaccess.upkeep import MembersWatch, RecognizerWatch, Upkeep
+from smileaccess.upkeep import MembersWatch, RecognizerWatch, RoomWatch, Upkeep
 from smileaccess.workers import ThreadWorker
 
 if TYPE_CHECKING:
+    from smileaccess.fleet import Fleet
     from smileaccess.keys import KeyRing
     from smileaccess.ports import Camera, Panel, Recognizer, Vision, Worker
     from smileaccess.records.spool import Spool
@@ -80,6 +81,7 @@ class Daemon:
         self._crashed = self._stop_asked = False
         self._upkeep: Upkeep | None = None
         self._spending: Spending | None = None
+        self._fleet: Fleet | None = None
         self._controller: Controller | None = None
 
     def run(self) -> int:
@@ -121,6 +123,7 @@ class Daemon:
         self._spending = spending = self._counted(records, recorder, writing)
         recognizer = wiring.make_recognizer(self._settings, eyes, self._keys, spending, self._tell)
         stack.callback(recognizer.close)
+        self._fleet = self._joined(stack)
         ports = self._ports(stack, eyes, recognizer, recorder, writing)
         conduct = Conduct.of(self._settings)
         controller = Controller(
@@ -130,7 +133,8 @@ class Daemon:
         if self._settings.recognition.cloud:
             # Nobody knows how many calls these made: all that they might have.
             spending.charge(cut_off * self._settings.rekognition.max_calls)
-        watch = self._watch(stack, recognizer, controller)
+        members = self._opened_members(stack)
+        watch = self._watch(members, recognizer, controller)
         self._panel.start(controller.put_input)
         self._panel.signal(Signal.LOCKED)
         stack.callback(self._camera.close)
@@ -141,6 +145,7 @@ class Daemon:
             recorder,
             ports.writing,
             RecognizerWatch(recognizer, self._clock, self._tell, lambda: self._reloaded.recognition.fallback_alarm_s),
+            RoomWatch(members.room, self._clock, self._tell),
             on_ready=lambda: self._ready(controller),
             reload=self._apply_reload,
             on_crash=self._crash,
@@ -149,6 +154,8 @@ class Daemon:
         recognizer.prepare()
         upkeep.start()
         stack.callback(upkeep.close)
+        if self._fleet is not None:
+            self._fleet.start()
         server.start()
         stack.callback(server.close)
         controller.put(Noted(self._event("start")))
@@ -196,7 +203,7 @@ class Daemon:
     def _ports(
         self, stack: ExitStack, eyes: Vision, recognizer: Recognizer, recorder: Recorder, writing: Worker
     ) -> Ports:
-        spending = self._spending
+        spending, fleet = self._spending, self._fleet
         asking, looking = self._worker("asking", stack), self._worker("eyes", stack)
         return Ports(
             camera=self._camera,
@@ -210,11 +217,32 @@ class Daemon:
             writing=writing,
             spending=lambda: spending.summary() if spending and self._settings.recognition.cloud else None,
             paid=lambda attempt: spending.paid(attempt) if spending else 0,
+            stale=lambda: fleet is not None and fleet.freshness.stale(),
+            central=lambda: fleet.summary() if fleet is not None else None,
         )
 
-    def _watch(self, stack: ExitStack, recognizer: Recognizer, controller: Controller) -> MembersWatch:
+    def _joined(self, stack: ExitStack) -> Fleet | None:
+        """Make what keeps the door in step with the central database, where the settings name one."""
+        if not self._settings.mysql.addresses:
+            return None
+        from smileaccess.fleet import Fleet  # noqa: PLC0415 -- only where there is a central database
+
+        fleet = Fleet(self._settings, self._keys, self._clock, self._tell, self._crash)
+
+        def close() -> None:
+            if not fleet.close(STOP_S):
+                log.error("the liaison with the central database did not end in time", waited_s=STOP_S)
+
+        stack.callback(close)
+        return fleet
+
+    def _opened_members(self, stack: ExitStack) -> Spool:
+        """Open the record once more, for the upkeep's thread."""
         members = wiring.open_spool(self._settings, self._keys, must_exist=True)
         stack.callback(members.close)
+        return members
+
+    def _watch(self, members: Spool, recognizer: Recognizer, controller: Controller) -> MembersWatch:
         public = self._keys.enroller_public
         watch = MembersWatch(self._name, members, public, recognizer, self._clock, controller.put)
         watch.look()

@@ -97,7 +97,9 @@ class RecognizerTimedOut(RecognizerError, TimedOut):
 
 
 class RecordsError(SmileAccessError):
-    """Anything about the record or the members' list."""
+    """Anything about the record or the members' list; `code` is the database server's number for it, 0 without one."""
+
+    code = 0
 
 
 class RecordsUnavailable(RecordsError, Unavailable):
@@ -110,6 +112,10 @@ class RecordsFailed(RecordsError, Failed):
 
 class RowRefused(RecordsFailed):
     """The database refused what a row holds: the same row would be refused again, another one need not be."""
+
+
+class RecordsBusy(RecordsUnavailable):
+    """The database gave another transaction the way: nothing was done, and the same may be tried again at once."""
 
 
 class ShutOut(RecordsUnavailable):

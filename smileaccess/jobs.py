@@ -28,6 +28,8 @@ class Ports:
 
     `spending` says, on any thread, what billed calls have cost, in plain values; None where none are made. `paid` says
     how many of them an attempt has made so far.
+    `stale` says whether the members' list is too old to go on with, `central` how it goes with the central database, in
+    plain values; None where there is none.
     """
 
     camera: Camera
@@ -41,6 +43,8 @@ class Ports:
     writing: Worker
     spending: Callable[[], dict[str, Any] | None] = lambda: None
     paid: Callable[[str], int] = lambda _attempt: 0
+    stale: Callable[[], bool] = lambda: False
+    central: Callable[[], dict[str, Any] | None] = lambda: None
 
 
 class Jobs:

@@ -53,6 +53,9 @@ _PRICES = {
 DOOR_KEYS = frozenset({KeyKind.ENROLLER_PUBLIC, KeyKind.TEMPLATES, KeyKind.CHAIN})
 """What a door needs to run."""
 
+DESK_KEYS = frozenset({KeyKind.ENROLLER, KeyKind.ENROLLER_PUBLIC, KeyKind.TEMPLATES})
+"""What a machine needs at which people are enrolled, for whatever door."""
+
 ALL_KEYS = frozenset(KeyKind)
 """What a machine needs at which people are enrolled for its own door."""
 

@@ -343,7 +343,8 @@ class Bill:
 class Evidence:
     """What an attempt has shown, as policy judges it.
 
-    `fault` is a fault of the system or an operator's lock; `hindrance` the presentation problem that lasted;
+    `fault` is a fault of the system or an operator's lock; `members_stale` says that the members' list is too old to go
+    on with; `hindrance` the presentation problem that lasted;
     `unrecognized` says that enough frames were searched and too few named a member; `identified` is the member that
     enough frames agreed on, with the best similarity, and `recognizer` who named it; `fallback` that not the first
     choice of recognizer was needed; `ambiguous` that frames named two members, or one frame two
@@ -353,6 +354,7 @@ class Evidence:
 
     fault: Reason | None = None
     locked_out: bool = False
+    members_stale: bool = False
     hindrance: Reason | None = None
     track_lost: bool = False
     unrecognized: bool = False
@@ -522,6 +524,18 @@ class DoorEvent:
     who: str
     why: str = ""
     detail: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDoor:
+    """A door that was registered at the central database.
+
+    `heard_at` is when it was last heard of there; a door with `revoked_at` is shut out.
+    """
+
+    name: str
+    heard_at: datetime | None = None
+    revoked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,6 +144,8 @@ def _reasons(
     if evidence.track_lost:
         yield Reason.TRACK_LOST
     yield from _identity_reasons(evidence, member, rules)
+    if evidence.members_stale:
+        yield Reason.MEMBERS_STALE
     if member is not None:
         yield from _member_reasons(member, now, clock_trusted)
     yield from _expression_reasons(evidence, rules)

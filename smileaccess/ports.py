@@ -6,11 +6,12 @@ A method raises only the errors that its docstring names (or their children); no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from smileaccess.delivery import Outgoing, Refused
     from smileaccess.model import (
         Attempt,
         Bill,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         Frame,
         Health,
         IndexedFace,
+        KnownDoor,
         Member,
         Question,
         Sight,
@@ -193,6 +195,14 @@ class Panel(Protocol):
         ...
 
 
+class EventWriter(Protocol):
+    """What takes down what was done; RecordsUnavailable, RecordsFailed."""
+
+    def add_event(self, event: DoorEvent) -> object:
+        """Put down a door event; what is returned differs."""
+        ...
+
+
 class RecordWriter(Protocol):
     """What the door itself needs of its record; see Records."""
 
@@ -217,15 +227,8 @@ class RecordWriter(Protocol):
         ...
 
 
-class Records(RecordWriter, Protocol):
-    """The door's record. Every method is durable when it returns, and raises RecordsUnavailable or RecordsFailed.
-
-    One thread at a time uses an instance; several processes may use one database.
-    """
-
-    def close_open_attempts(self, door: str, closed_at: datetime) -> list[Attempt]:
-        """Close what a crash left open as denied with internal_error, and return those."""
-        ...
+class RecordReader(Protocol):
+    """A record to be read: one door's own, or the central one of all doors. RecordsUnavailable, RecordsFailed."""
 
     def attempts(
         self,
@@ -248,12 +251,30 @@ class Records(RecordWriter, Protocol):
         """Yield door events, newest first."""
         ...
 
-    def bills(self, since: date) -> list[Bill]:
-        """Return the billed calls from a day on, one bill a day and payer, in order."""
-        ...
-
     def newest(self) -> datetime | None:
         """Return the latest time on record, or None for an empty record."""
+        ...
+
+    def mentions(self, member_id: str) -> tuple[int, int]:
+        """Return on how many attempts (as the member or as a candidate), and on how many events, a member's id stands.
+
+        Everything on record is looked through.
+        """
+        ...
+
+
+class Records(RecordWriter, RecordReader, Protocol):
+    """The door's record. Every method is durable when it returns, and raises RecordsUnavailable or RecordsFailed.
+
+    One thread at a time uses an instance; several processes may use one database.
+    """
+
+    def close_open_attempts(self, door: str, closed_at: datetime) -> list[Attempt]:
+        """Close what a crash left open as denied with internal_error, and return those."""
+        ...
+
+    def bills(self, since: date) -> list[Bill]:
+        """Return the billed calls from a day on, one bill a day and payer, in order."""
         ...
 
     def head(self) -> ChainHead:
@@ -273,6 +294,91 @@ class Records(RecordWriter, Protocol):
         Return how many were deleted; where any were, an event `records_pruned` says who and why. ChainBroken where
         what would go does not verify: it stays.
         """
+        ...
+
+
+class Outbox(Protocol):
+    """What of a door's record waits to be delivered; RecordsUnavailable, RecordsFailed. One thread at a time."""
+
+    def waiting(self, limit: int) -> list[Outgoing]:
+        """Return the next rows, at most `limit`, in the order of their links."""
+        ...
+
+    def delivered(self, through: int, refused: tuple[Refused, ...], at: datetime) -> None:
+        """Put down, durably, that all up to link `through` was delivered, but for the rows `refused`."""
+        ...
+
+    def set_aside(self) -> list[Outgoing]:
+        """Return rows that were refused before, some at a time, to be offered once more."""
+        ...
+
+    def taken_back(self, rows: list[Outgoing]) -> None:
+        """Forget that these were set aside."""
+        ...
+
+    def holds(self, head: ChainHead) -> bool:
+        """Say whether the record holds this link, as far as it was not pruned."""
+        ...
+
+
+class Archive(Protocol):
+    """The central record as one door writes it; one thread at a time.
+
+    RecordsUnavailable (ShutOut among them), RecordsFailed.
+    """
+
+    def check(self, now: datetime) -> None:
+        """See that the database is ours and lets this door in, and say there that it was heard of."""
+        ...
+
+    def head(self) -> ChainHead | None:
+        """Return where this record's chain stood when it last delivered, None if it never did."""
+        ...
+
+    def deliver(self, batch: Sequence[Outgoing], now: datetime) -> list[Refused]:
+        """Take all rows of a batch and return those refused for what they hold.
+
+        A row that is there already, and is the same, is no error: after RecordsUnavailable it is open what was taken.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection; any thread."""
+        ...
+
+
+class CentralList(Protocol):
+    """The members' list that all doors follow, as one door reads it: signed documents, opaque here.
+
+    RecordsUnavailable (ShutOut among them), RecordsFailed. One thread at a time.
+    """
+
+    def revision(self) -> int:
+        """Return a number that differs after any change of the list; cheap enough to ask every second."""
+        ...
+
+    def versions(self) -> dict[str, int]:
+        """Return every member's id and version."""
+        ...
+
+    def fetch(self, ids: Sequence[str]) -> list[SignedMember]:
+        """Return these members as stored, those that are there: nothing is verified here."""
+        ...
+
+    def confirm(self, door: str, versions: Mapping[str, int], now: datetime) -> None:
+        """Put down which versions this door holds; what was put down before is no error."""
+        ...
+
+
+class Confirmations(Protocol):
+    """Which doors follow the central members' list, and what each has taken over; RecordsUnavailable, RecordsFailed."""
+
+    def doors(self) -> list[KnownDoor]:
+        """Return every door that was ever registered, by name."""
+        ...
+
+    def confirmed(self, member_id: str, version: int) -> dict[str, datetime]:
+        """Return the doors that have taken over this version of a member or a newer one, and since when (UTC)."""
         ...
 
 
@@ -306,4 +412,27 @@ class Members(Protocol):
 
     def floors(self) -> dict[str, int]:
         """Return, a member id, the highest version that this database has held; RecordsFailed if tampered with."""
+        ...
+
+
+class MembersCopy(Members, Protocol):
+    """A door's own copy of a members' list that it follows."""
+
+    def take_member(self, member: SignedMember, event: DoorEvent) -> None:
+        """Insert or replace a member with what the central list holds, and put the event on record, both or neither.
+
+        RecordsFailed for a version lower than the floor.
+        """
+        ...
+
+    def drop_member(self, member_id: str, event: DoorEvent) -> None:
+        """Delete a member that the central list holds no more; its floor stays."""
+        ...
+
+    def synced(self, at: datetime) -> None:
+        """Put down that the copy was found to be the central list at this time (UTC)."""
+        ...
+
+    def synced_at(self) -> datetime | None:
+        """Return when that was last, None for never; RecordsFailed if tampered with."""
         ...

@@ -16,7 +16,7 @@ from smileaccess.model import DoorEvent, Member, MemberStatus, uuid7
 
 if TYPE_CHECKING:
     from smileaccess.membership import Roster
-    from smileaccess.ports import Collection, Records
+    from smileaccess.ports import Collection, EventWriter
     from smileaccess.registry import Registry
 
 
@@ -119,7 +119,9 @@ def examine(registry: Registry, name: str, listed: Iterable[tuple[str, str]]) ->
     return replace(differences, unverified=len(after.refused))
 
 
-def repair(registry: Registry, records: Records, collection: Collection, found: Differences, why: str = "") -> Repair:
+def repair(
+    registry: Registry, events: EventWriter, collection: Collection, found: Differences, why: str = ""
+) -> Repair:
     """Sign members without the faces that are missing, and remove the faces that nobody has signed, as found before.
 
     What has changed since is looked at again. RecordsFailed, with nothing changed, where stored members do not verify;
@@ -134,7 +136,7 @@ def repair(registry: Registry, records: Records, collection: Collection, found: 
         collection.remove(orphans)
         detail = {"collection": collection.name, "removed": len(orphans)}
         kind, now = "collection_reconciled", registry.clock.now()
-        records.add_event(DoorEvent(uuid7(), registry.door, now, kind, registry.who, why=why, detail=detail))
+        events.add_event(DoorEvent(uuid7(), registry.door, now, kind, registry.who, why=why, detail=detail))
     newest = {member.id: member for member in (*roster.members, *resigned)}
     again = (newest[member.id] for member in found.without if member.id in newest)
     lacking = tuple(each for each in again if each.status is not MemberStatus.FORGOTTEN)

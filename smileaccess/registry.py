@@ -7,17 +7,25 @@ A use case: it knows ports, membership, model and errors, and is used by the com
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from smileaccess.errors import CollectionError, CollectionGone, EnrollmentRefused, MemberNotFound, RecordsFailed
+from smileaccess.confirming import Confirmed, await_doors
+from smileaccess.errors import (
+    CollectionError,
+    CollectionGone,
+    EnrollmentRefused,
+    MemberNotFound,
+    RecordsError,
+    RecordsFailed,
+)
 from smileaccess.membership import Roster, clean_name, forgotten, load_roster, sign
-from smileaccess.model import Attempt, Consent, DoorEvent, Member, MemberStatus, uuid7
+from smileaccess.model import Consent, DoorEvent, Member, MemberStatus, uuid7
 
 if TYPE_CHECKING:
-    from smileaccess.ports import Clock, Collection, Members, Records
+    from smileaccess.ports import Clock, Collection, Confirmations, Members, RecordReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,8 @@ class Receipt:
     `faces` were removed from the collection, `faces_left` were not. `attempts` counts the attempts on record in which
     the id stands (as the member, or as a candidate), `events` the door events; `event_id` is the one that put the
     forgetting itself on record. Where not `erased`, bytes of it are still in the database's file, since somebody reads
-    it: `erase` again.
+    it: `erase` again. `doors` says which doors have taken it over, None where no others follow this list or, with
+    `doors_unknown`, where that could not be asked.
     """
 
     member_id: str
@@ -81,6 +90,8 @@ class Receipt:
     erased: bool
     faces: int = 0
     faces_left: tuple[FacesLeft, ...] = ()
+    doors: Confirmed | None = None
+    doors_unknown: str = ""
 
 
 def find(members: Iterable[Member], wanted: str) -> Member:
@@ -155,22 +166,27 @@ def check_validity(valid_from: datetime | None, valid_until: datetime | None) ->
 def forget(
     registry: Registry,
     member: Member,
-    records: Records,
+    records: RecordReader,
     why: str = "",
     *,
     collection: Collection | None = None,
     no_collection: str = "the settings name no collection",
+    confirmations: Confirmations | None = None,
+    again: Callable[[Confirmed], bool] = lambda _: False,
 ) -> Receipt:
     """Erase name, consent, limits, templates and faces of a member for good, and say what was erased.
 
     The id stays retired under a signed tombstone; from then on the faces mean nobody, and those of `collection` are
     removed. What cannot be is in the receipt, with `no_collection` where there is none to ask. Rows on record keep the
-    id, and it then means nobody. RecordsUnavailable, RecordsFailed.
+    id, and it then means nobody. With `confirmations` it is waited until all doors have taken it over, or `again`,
+    which waits, says that it was long enough. RecordsUnavailable, RecordsFailed.
     """
     tombstone = forgotten(_living(member))
     counts = {"templates": len(member.templates), **({"faces": len(member.faces)} if member.faces else {})}
     event = registry.put(tombstone, "member_forgotten", why, counts)
     left = _removed(member, collection, no_collection)
+    attempts, events = records.mentions(member.id)
+    doors, unknown = taken_over(confirmations, tombstone, again)
     return Receipt(
         member_id=member.id,
         name=member.name,
@@ -180,12 +196,26 @@ def forget(
         templates=len(member.templates),
         consent=member.consent,
         limited=member.limited,
-        attempts=sum(mentions(attempt, member.id) for attempt in records.attempts()),
-        events=sum(each.detail.get("member") == member.id for each in records.events()),
+        attempts=attempts,
+        events=events,
         erased=registry.members.erase(),
         faces=len(member.faces) - sum(each.count for each in left),
         faces_left=left,
+        doors=doors,
+        doors_unknown=unknown,
     )
+
+
+def taken_over(
+    confirmations: Confirmations | None, member: Member, again: Callable[[Confirmed], bool]
+) -> tuple[Confirmed | None, str]:
+    """Return which doors have taken this version of a member over, waiting as `again` says, or why that is unknown."""
+    if confirmations is None:
+        return None, ""
+    try:
+        return await_doors(confirmations, member.id, member.version, again), ""
+    except RecordsError as error:  # the change itself was made: what is left is to look again later
+        return None, str(error)
 
 
 def _removed(member: Member, collection: Collection | None, no_collection: str) -> tuple[FacesLeft, ...]:
@@ -222,14 +252,6 @@ def unverified(registry: Registry, member_id: str) -> Member:
         raise MemberNotFound(f"member {member_id!r}: there is none: see `smileaccess members list`")
     version = max(floor, signed.version if signed else 0)
     return Member(member_id, version, "", MemberStatus.DISABLED, registry.clock.now(), None)
-
-
-def mentions(attempt: Attempt, member_id: str) -> bool:
-    """Say whether an attempt's row holds this id, as its member or as a candidate that was examined."""
-    if attempt.member_id == member_id:
-        return True
-    examined: Sequence[Any] = attempt.detail.get("examinations", ())
-    return any(candidate.get("member") == member_id for each in examined for candidate in each.get("candidates") or ())
 
 
 def _set_status(registry: Registry, member: Member, status: MemberStatus, kind: str, why: str) -> Member:

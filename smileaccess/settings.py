@@ -263,7 +263,10 @@ class EnrollmentSettings(_Section):
 class RecordsSettings(_Section):
     """The `[records]` section."""
 
-    database: str = Field("/var/lib/smileaccess/smileaccess.db", min_length=1)
+    database: str = "/var/lib/smileaccess/smileaccess.db"
+    limit_mb: int = Field(1024, ge=0, le=100_000)
+    free_mb: int = Field(64, ge=0, le=100_000)
+    keep_days: int = Field(30, ge=1, le=3650)
 
 
 class MysqlSettings(_Section):

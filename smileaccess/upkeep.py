@@ -19,6 +19,7 @@ from smileaccess.membership import Refusal, load_roster
 from smileaccess.model import DoorEvent, MemberStatus, uuid7
 
 if TYPE_CHECKING:
+    from smileaccess.delivery import Room
     from smileaccess.model import Member
     from smileaccess.ports import Camera, Clock, Members, Recognizer, Worker
     from smileaccess.recorder import Recorder
@@ -29,7 +30,15 @@ LOOK_S = 0.4
 CAMERA_RETRY_S = (1.0, 30.0)
 """Seconds to the first retry of a camera that could not be opened, doubling up to the second number."""
 
+ROOM_S = 5.0
+"""Seconds between two looks at how full the record is."""
+
 log = structlog.get_logger(__name__)
+
+_FULLNESS = {
+    "record_filling": (log.warning, "the record is filling: make room before the door has to deny"),
+    "record_full": (log.error, "the record is full: the door opens to nobody until there is room"),
+}
 
 
 class MembersWatch:
@@ -128,6 +137,35 @@ class RecognizerWatch:
             self._tell("recognizer_alarm", health.cause, detail)
 
 
+class RoomWatch:
+    """Tells when the record is filling, and when it is full and the door therefore denies; one thread."""
+
+    def __init__(
+        self, room: Callable[[], Room], clock: Clock, tell: Callable[[str, str, Mapping[str, Any]], None]
+    ) -> None:
+        """Take what says how full the record is, and what puts on record (kind, why, detail)."""
+        self._room = room
+        self._clock = clock
+        self._tell = tell
+        self._look_at = clock.monotonic()
+        self._told = ""
+
+    def look(self) -> None:
+        """See how full it is, now and then; RecordsError."""
+        now = self._clock.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + ROOM_S
+        room = self._room()
+        kind = "record_full" if room.full else "record_filling" if room.filling else ""
+        if kind and kind != self._told:
+            detail = {"used_mb": room.used >> 20, "limit_mb": room.limit >> 20, "free_mb": room.free >> 20}
+            write, why = _FULLNESS[kind]
+            write(why, kind=kind, **detail)
+            self._tell(kind, why, detail)
+        self._told = kind
+
+
 class Upkeep:
     """The thread; made, started and closed by the daemon."""
 
@@ -139,6 +177,7 @@ class Upkeep:
         recorder: Recorder,
         writing: Worker,
         recognizer: RecognizerWatch,
+        room: RoomWatch,
         *,
         on_ready: Callable[[], None],
         reload: Callable[[], None],
@@ -156,6 +195,7 @@ class Upkeep:
         self._recorder = recorder
         self._writing = writing
         self._recognizer = recognizer
+        self._room = room
         self._on_ready = on_ready
         self._reload = reload
         self._on_crash = on_crash
@@ -203,6 +243,7 @@ class Upkeep:
     def _look_around(self) -> None:
         try:
             self._watch.look()
+            self._room.look()
             self._list_failed = False
         except (RecordsError, KeysError, RecognizerError) as error:
             if not self._list_failed:

@@ -6,7 +6,10 @@ Imports are made when they are needed, so that a command that sees nothing loads
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import json
 import os
+import stat
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -15,16 +18,23 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from smileaccess.durable import write_new
-from smileaccess.errors import CollectionUnavailable, RecognizerUnavailable, RecordsFailed, SettingsError
+from smileaccess.errors import (
+    CollectionUnavailable,
+    RecognizerUnavailable,
+    RecordsFailed,
+    RecordsUnavailable,
+    SettingsError,
+)
 from smileaccess.keys import DOOR_KEYS, KeyKind, KeyRing
 
 if TYPE_CHECKING:
     from smileaccess.model import Member, Purpose, Template, Vector
-    from smileaccess.ports import Camera, Clock, Purse, Recognizer, Vision
+    from smileaccess.ports import Camera, Clock, Members, Purse, Recognizer, Vision
     from smileaccess.ports import Collection as FaceCollection
     from smileaccess.recognizers.cloud import Service
     from smileaccess.recognizers.collection import RekognitionCollection
     from smileaccess.recognizers.rekognition import RekognitionRecognizer
+    from smileaccess.records.mysql.link import Link
     from smileaccess.records.spool import Spool
     from smileaccess.registry import Registry
     from smileaccess.settings import Settings
@@ -35,6 +45,11 @@ ENROLL_TIMEOUT_S = 30.0
 
 AWS_CREDENTIAL = "smileaccess.aws"
 """The systemd credential that holds the AWS credentials file."""
+
+MYSQL_CREDENTIAL = "smileaccess.mysql"
+"""The systemd credential that holds the central database's password."""
+
+_LONGEST_PASSWORD = 4096
 
 Tell = Callable[[str, str, Mapping[str, Any]], None]
 
@@ -58,10 +73,11 @@ def open_spool(settings: Settings, keys: KeyRing, *, must_exist: bool = False) -
     this door has seen, cannot make the door begin anew, and so take members of old versions for new ones.
 
     RecordsUnavailable; RecordsFailed, also where the database is gone or is another than the one begun; KeysError
-    without the chain's key in `keys`.
+    without the chain's key in `keys`; SettingsError where the settings say that there is no door here.
     """
-    from smileaccess.records.spool import Spool  # noqa: PLC0415 -- sqlite3 only where a record is opened
+    from smileaccess.records.spool import Limits, Spool  # noqa: PLC0415 -- sqlite3 only where a record is opened
 
+    need_record(settings)
     path, door = Path(settings.records.database), settings.door.name
     marker = Path(settings.keys.directory) / f"record.{door}"
     if _is_missing(path) and _is_there(marker):
@@ -69,13 +85,28 @@ def open_spool(settings: Settings, keys: KeyRing, *, must_exist: bool = False) -
             f"records: {path}: gone, although {marker} says that this record was begun: "
             f"restore a backup, or remove {marker} to begin a new record on purpose"
         )
-    spool = Spool.open(path, door, keys.chain, must_exist=must_exist)
+    limits = Limits(settings.records.limit_mb << 20, settings.records.free_mb << 20)
+    spool = Spool.open(path, door, keys.chain, must_exist=must_exist, limits=limits)
     if not must_exist:
         with contextlib.ExitStack() as stack:
             stack.callback(spool.close)
             _mark(marker, path, spool.begun())
             stack.pop_all()
     return spool
+
+
+def has_record(settings: Settings) -> bool:
+    """Say whether this machine has a door's record, as far as we may look."""
+    name = settings.records.database
+    return bool(name) and not _is_missing(Path(name))
+
+
+def need_record(settings: Settings) -> None:
+    """Refuse settings that say that this machine has no door; SettingsError."""
+    if not settings.records.database:
+        raise SettingsError(
+            ['settings: [records] database = "": says that this machine has no door: name the file of its record']
+        )
 
 
 def _is_there(path: Path) -> bool:
@@ -118,6 +149,62 @@ def _mark(marker: Path, path: Path, begun: str) -> None:
             f"records: {path}: not the record that {marker} says was begun: "
             f"restore its newest backup, or remove {marker} to go on with this one on purpose"
         )
+
+
+def open_link(settings: Settings, *, user: str = "", password: str | None = None, writes: bool = True) -> Link:
+    """Make the connection to the central database, as another `user` where one is given; it connects when it is used.
+
+    One that `writes` passes over servers that take none, such as a replica.
+    The password is systemd's credential `smileaccess.mysql`, else what `[mysql] password_file` holds, unless one is
+    given. SettingsError where the settings name no database or their password cannot be used, RecordsUnavailable
+    without PyMySQL.
+    """
+    from smileaccess.records.mysql.link import Address, Link, Login  # noqa: PLC0415
+
+    mysql = settings.mysql
+    if not mysql.addresses:
+        raise SettingsError(["settings: [mysql] addresses = []: must name the server of the central database"])
+    if importlib.util.find_spec("pymysql") is None:
+        raise RecordsUnavailable("mysql: PyMySQL is not installed: run `pip install 'smileaccess[mysql]'`")
+    secret = mysql_password(settings) if password is None else password
+    login = Login(user or mysql.user, secret, mysql.database, mysql.tls, mysql.ca)
+    addresses = [Address.parse(each) for each in mysql.addresses]
+    return Link(addresses, login, connect_s=mysql.connect_s, timeout_s=mysql.timeout_s, writes=writes)
+
+
+def mysql_password(settings: Settings) -> str:
+    """Return the password for the central database, empty where none was given; SettingsError."""
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    credential = Path(directory) / MYSQL_CREDENTIAL if directory else None
+    if credential is not None and credential.exists():
+        # No look at its mode: systemd grants access by an ACL, whose mask shows as the group's bits.
+        return _password_in(credential, f"credential {MYSQL_CREDENTIAL}", forbidden=0)
+    told = settings.mysql.password_file
+    name = f"settings: [mysql] password_file = {json.dumps(told)}"
+    return _password_in(Path(told), name, forbidden=0o077) if told else ""
+
+
+def _password_in(path: Path, name: str, *, forbidden: int) -> str:
+    """Return the first line of a file that nobody else may read; SettingsError, which begins with `name`."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            mode = os.fstat(handle).st_mode
+            text = file.read(_LONGEST_PASSWORD).decode("utf-8") if stat.S_ISREG(mode) else None
+    except OSError as error:
+        fix = "run this as the user that owns it" if isinstance(error, PermissionError) else "put the password there"
+        raise SettingsError([f"{name}: {error.strerror}: {fix}"]) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError([f"{name}: holds no text: put the password there, as UTF-8"]) from error
+    if text is None:
+        raise SettingsError([f"{name}: not a file: put the password there"])
+    if mode & forbidden:
+        raise SettingsError(
+            [f"{name}: may be read by others: run `chmod go-rwx {path}`, and change the password if others had it"]
+        )
+    if not text.strip():
+        raise SettingsError([f"{name}: empty: put the password there"])
+    return text.splitlines()[0]
 
 
 def make_eyes(settings: Settings) -> Vision:
@@ -245,11 +332,16 @@ def make_camera(settings: Settings, clock: Clock) -> Camera:
     return WebcamCamera(camera.device, (camera.width, camera.height), clock)
 
 
-def make_registry(settings: Settings, keys: KeyRing, spool: Spool, clock: Clock, who: str) -> Registry:
+def make_registry(settings: Settings, keys: KeyRing, members: Members, clock: Clock, who: str) -> Registry:
     """Make what changes members, on behalf of the system user `who`; KeysError without the enroller's two halves."""
     from smileaccess.registry import Registry  # noqa: PLC0415
 
-    return Registry(spool, keys.enroller, keys.enroller_public, settings.door.name, clock, who)
+    return Registry(members, keys.enroller, keys.enroller_public, door_name(settings), clock, who)
+
+
+def door_name(settings: Settings) -> str:
+    """Return the name of this machine's door, empty where it has none."""
+    return settings.door.name if settings.records.database else ""
 
 
 def make_collection(settings: Settings, purse: Purse, profile: str = "", name: str = "") -> RekognitionCollection:

@@ -242,6 +242,7 @@ class Rig:
         self.eyes, self.asking, self.writing = HeldWorker(), HeldWorker(), HeldWorker()
         self.ended: list[Attempt] = []
         self.ended_at: list[float] = []
+        self.stale = False
         ports = Ports(
             self.camera,
             self.vision,
@@ -253,6 +254,7 @@ class Rig:
             self.asking,
             self.writing,
             paid=paid,
+            stale=lambda: self.stale,
         )
         newest = None if newest_after_s is None else self.at(newest_after_s)
         self.controller = Controller(

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from smileaccess.errors import ChainBroken, RecordsFailed, RecordsUnavailable
-from smileaccess.model import Attempt, Bill, ChainHead, DoorEvent, Outcome, Payer, Reason, SignedMember, uuid7
+from smileaccess.model import (
+    Attempt,
+    Bill,
+    ChainHead,
+    DoorEvent,
+    KnownDoor,
+    Outcome,
+    Payer,
+    Reason,
+    SignedMember,
+    uuid7,
+)
+from smileaccess.records import rows
 
 EMPTY = ChainHead(0, hashlib.sha256(b"").hexdigest())
 
@@ -121,6 +133,10 @@ class FakeRecords:
         newest_first = sorted(self.put_down, key=lambda event: (event.at, event.id), reverse=True)
         return iter([event for event in newest_first if since is None or event.at >= since][:limit])
 
+    def mentions(self, member_id: str) -> tuple[int, int]:
+        found = sum(rows.mentions(attempt, member_id) for attempt in self.attempts())
+        return found, sum(event.detail.get("member") == member_id for event in self.events())
+
     def bills(self, since: date) -> list[Bill]:
         self._check(self.door)
         return [bill for _, bill in sorted(self.spent.items()) if bill.day >= since]
@@ -217,3 +233,34 @@ class FakeMembers:
 
     def floors(self) -> dict[str, int]:
         return dict(self.seen)
+
+
+@dataclass
+class FakeConfirmations:
+    """Doors by name, and what each has taken over: versions of a member, each with its time."""
+
+    known: dict[str, KnownDoor] = field(default_factory=dict)
+    taken: dict[tuple[str, str], dict[int, datetime]] = field(default_factory=dict)
+    failing: bool = False
+
+    def confirm(self, door: str, versions: Mapping[str, int], now: datetime) -> None:
+        self._check()
+        for member_id, version in versions.items():
+            self.taken.setdefault((door, member_id), {}).setdefault(version, now)
+
+    def doors(self) -> list[KnownDoor]:
+        self._check()
+        return [self.known[name] for name in sorted(self.known)]
+
+    def confirmed(self, member_id: str, version: int) -> dict[str, datetime]:
+        self._check()
+        times = {
+            door: [at for held, at in versions.items() if held >= version]
+            for (door, member), versions in self.taken.items()
+            if member == member_id
+        }
+        return {door: min(found) for door, found in times.items() if found}
+
+    def _check(self) -> None:
+        if self.failing:
+            raise RecordsUnavailable("records: told to fail")

@@ -297,6 +297,7 @@ class TestDoorStatus:
             "fallback_opens": True,
         },
         "spending": None,
+        "central": None,
         "sensor_rests_s": 0.0,
         "liveness": "neutral-then-smile",
         "started_at": "2026-11-22T12:00:00+00:00",
@@ -333,6 +334,21 @@ class TestDoorStatus:
         assert told["recognizer"] == "embedded, since rekognition failed 90 s ago: throttled"
         shut = self.lines(None, recognizer={**gone, "fallback_opens": False})
         assert shut["recognizer"].startswith("embedded (may not open: [recognition] fallback_opens = false), since")
+
+    def test_the_central_database_is_told_of_where_there_is_one(self) -> None:
+        fine = {"connected": True, "for_s": 7300, "cause": "", "waiting": 0, "set_aside": 0}
+        fresh = {"members_age_s": 2, "members_stale": False}
+        told = self.lines(None, central={**fine, **fresh})
+        assert told["central database"] == "connected for 2 h"
+        assert (told["to be delivered"], told["members' list"]) == ("0 rows", "compared 2 s ago")
+        assert "central database" not in self.lines(None)
+
+    def test_a_central_database_that_is_away_is_told_of_with_its_cause(self) -> None:
+        away = {"connected": False, "for_s": 200_000, "cause": "mysql: db: refused", "waiting": 1, "set_aside": 2}
+        told = self.lines(None, central={**away, "members_age_s": 200_000, "members_stale": True})
+        assert told["central database"] == "away for 2 d: mysql: db: refused"
+        assert told["to be delivered"] == "1 row, 2 refused: see `smileaccess database status`"
+        assert told["members' list"] == "compared 2 d ago: too old, the door opens to nobody"
 
     def test_what_billed_calls_have_cost_is_told_with_its_caps(self) -> None:
         """For the day and the month, and which cap lets nobody begin; nothing where no call is billed."""

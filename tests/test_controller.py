@@ -1197,3 +1197,28 @@ def test_random_events(played: list[tuple[str, str]], stop_early: bool) -> None:
         opened_at = (attempt.opened_at - rig.clock.epoch).total_seconds()
         assert ended_at <= opened_at + 11
         assert rows[attempt.id].member_id == attempt.member_id
+
+
+# --- a members' list that is too old
+
+
+@pytest.mark.parametrize(("stale", "reason"), [(True, Reason.MEMBERS_STALE), (False, None)])
+def test_a_members_list_that_is_too_old_opens_to_nobody(stale: bool, reason: Reason | None) -> None:
+    """A door that was cut off from the central list for too long denies, and one that was not grants."""
+    rig = Rig()
+    rig.stale = stale
+    attempt = rig.attempt()
+
+    assert (attempt.reason, attempt.outcome is Outcome.GRANTED) == (reason, not stale)
+    assert bool(energized(rig.journal)) is not stale
+
+
+def test_a_stale_list_is_no_real_denial() -> None:
+    """It is the system's fault: no number of such denials locks the door."""
+    rig = Rig()
+    rig.stale = True
+    for _ in range(6):
+        assert rig.attempt().reason is Reason.MEMBERS_STALE
+        rig.rest()
+
+    assert (rig.status()["failures"], rig.status()["locked_out_s"]) == (0, 0.0)

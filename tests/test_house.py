@@ -19,7 +19,8 @@ INNER: dict[str, set[str]] = {
     "model": set(),
     "errors": set(),
     "encoding": set(),
-    "ports": {"model"},
+    "delivery": set(),
+    "ports": {"model", "delivery"},
     "policy": {"model"},
     "liveness": {"model"},
     "door": {"model"},
@@ -49,7 +50,8 @@ INNER: dict[str, set[str]] = {
     "keys": {"errors", "durable"},
     # Use cases: ports, never adapters.
     "membership": VALUES | {"ports"},
-    "registry": VALUES | {"ports", "membership"},
+    "confirming": VALUES | {"ports"},
+    "registry": VALUES | {"ports", "confirming", "membership"},
     "reconciling": VALUES | {"ports", "membership", "registry"},
     "sitting": VALUES | {"ports", "gates", "registry"},
     "intake": VALUES | {"ports", "sitting"},
@@ -57,7 +59,9 @@ INNER: dict[str, set[str]] = {
     "approach": {"model"},
     "spending": VALUES | {"ports"},
     "recorder": VALUES | {"ports"},
-    "upkeep": VALUES | {"ports", "events", "membership", "recorder"},
+    "upkeep": VALUES | {"ports", "delivery", "events", "membership", "recorder"},
+    "following": VALUES | {"ports", "membership"},
+    "liaison": VALUES | {"ports", "delivery", "following"},
     "control": VALUES | {"ports", "events"},
     "controller": VALUES
     | {"ports", "approach", "canonical", "conduct", "door", "events", "examining", "policy", "recorder", "signals"}
@@ -68,7 +72,19 @@ INNER: dict[str, set[str]] = {
 }
 """Every module of the inner house, and all that it may import of ours."""
 
-PURE = {"model", "policy", "liveness", "door", "gates", "examining", "signals", "canonical", "approach", "ballot"}
+PURE = {
+    "model",
+    "delivery",
+    "policy",
+    "liveness",
+    "door",
+    "gates",
+    "examining",
+    "signals",
+    "canonical",
+    "approach",
+    "ballot",
+}
 """These may import nothing that reaches out of the process, not even of the standard library."""
 
 PURE_LIBRARY = {
@@ -78,9 +94,9 @@ PURE_LIBRARY = {
 ADAPTERS = {"vision", "recognizers", "cameras", "panels", "records", "supervision"}
 """A folder is a port; each may import this, and itself."""
 
-ADAPTERS_MAY = VALUES | {"ports", "signals", "durable", "workers"}
+ADAPTERS_MAY = VALUES | {"ports", "delivery", "signals", "durable", "workers"}
 
-WIRING = {"__init__", "__main__", "daemon", "wiring", "cli", "demo", "doctor", "rehearsal"}
+WIRING = {"__init__", "__main__", "daemon", "wiring", "cli", "demo", "doctor", "rehearsal", "fleet"}
 """Where the parts are put together; they may import anything."""
 
 HEAVY = {"cv2", "numpy", "PIL", "cryptography", "boto3", "botocore", "pymysql", "picamera2", "lgpio"}

@@ -85,7 +85,6 @@ CASES: dict[Reason, Case] = {
             Reason.RECORDS_UNAVAILABLE,
             Reason.SPENDING_CAP,
             Reason.OPERATOR_LOCKED,
-            Reason.MEMBERS_STALE,
         )
     },
     Reason.LOCKED_OUT: Case({"locked_out": True}),
@@ -103,6 +102,7 @@ CASES: dict[Reason, Case] = {
     Reason.TRACK_LOST: Case({"track_lost": True}),
     Reason.NOT_RECOGNIZED: Case({"unrecognized": True}),
     Reason.AMBIGUOUS_MATCH: Case({"ambiguous": True}),
+    Reason.MEMBERS_STALE: Case({"members_stale": True}),
     Reason.MEMBER_DISABLED: Case(member={"status": MemberStatus.DISABLED}),
     Reason.MEMBER_EXPIRED: Case(member={"valid_until": NOON - HOUR}, trusted=True),
     Reason.CLOCK_UNTRUSTED: Case(member={"valid_until": NOON + HOUR}, trusted=False),

@@ -13,7 +13,8 @@ from smileaccess.errors import CollectionFailed, CollectionGone, EnrollmentRefus
 from smileaccess.keys import public_half
 from smileaccess.membership import forgotten
 from smileaccess.model import Consent, IndexedFace, Member, MemberStatus, Template
-from smileaccess.registry import FacesLeft, Registry, find, mentions
+from smileaccess.records.rows import mentions
+from smileaccess.registry import FacesLeft, Registry, find
 from tests.fakes_collection import FakeCollection, Stored
 from tests.fakes_devices import FakeClock
 from tests.fakes_records import FakeMembers

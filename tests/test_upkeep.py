@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from smileaccess.delivery import Room
 from smileaccess.errors import CameraUnavailable, KeysError, RecognizerFailed, RecordsUnavailable, SmileAccessError
 from smileaccess.events import Event, MembersChanged, Noted
 from smileaccess.keys import public_half
@@ -17,7 +18,7 @@ from smileaccess.membership import sign
 from smileaccess.model import DoorEvent, Health, Member, MemberStatus, uuid7
 from smileaccess.recorder import Recorder
 from smileaccess.rehearsal import InlineWorker
-from smileaccess.upkeep import CAMERA_RETRY_S, MembersWatch, RecognizerWatch, Upkeep
+from smileaccess.upkeep import CAMERA_RETRY_S, ROOM_S, MembersWatch, RecognizerWatch, RoomWatch, Upkeep
 from tests.builders import NOON, make_event, make_member
 from tests.doors import eventually
 from tests.fakes_devices import PATIENCE_S, FakeCamera, FakeClock
@@ -252,11 +253,15 @@ class Round:
             self.recorder,
             InlineWorker(),
             RecognizerWatch(scene.gallery, scene.clock, lambda *told: self.told.append(told), lambda: 60.0),
+            RoomWatch(self.room, scene.clock, lambda *told: self.told.append(told)),
             on_ready=self.ready.set,
             reload=self._reload,
             on_crash=self.crashed.set,
             look_s=0.002,
         )
+
+    def room(self) -> Room:
+        return Room(0, 0, 1 << 30, 0)
 
     def _reload(self) -> None:
         if self.unforeseen is not None:
@@ -467,3 +472,52 @@ def test_the_upkeep_looks_at_the_recognizer(scene: Scene) -> None:
     finally:
         round_.upkeep.close()
     assert [told[0] for told in round_.told] == ["recognizer_moved"]
+
+
+# How full the record is
+
+
+class Filling:
+    """A record that holds so much of 100, and what was told of it."""
+
+    def __init__(self, used: int) -> None:
+        self.used = used
+        self.clock = FakeClock()
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.watch = RoomWatch(
+            lambda: Room(self.used << 20, 100 << 20, 1 << 40, 0),
+            self.clock,
+            lambda kind, _why, detail: self.told.append((kind, dict(detail))),
+        )
+
+    def look(self, used: int) -> list[str]:
+        self.used = used
+        self.clock.advance(ROOM_S)
+        self.watch.look()
+        return [kind for kind, _ in self.told]
+
+
+def test_a_record_with_room_is_not_spoken_of() -> None:
+    assert Filling(0).look(79) == []
+
+
+def test_a_filling_record_is_told_once_and_again_when_it_is_full() -> None:
+    filling = Filling(0)
+    assert filling.look(80) == filling.look(90) == ["record_filling"]
+    assert filling.look(100) == filling.look(101) == ["record_filling", "record_full"]
+    assert filling.told[0][1] == {"used_mb": 80, "limit_mb": 100, "free_mb": 1 << 20}
+
+
+def test_a_record_that_fills_anew_is_told_anew() -> None:
+    filling = Filling(0)
+    filling.look(85)
+    filling.look(10)
+    assert filling.look(85) == ["record_filling", "record_filling"]
+
+
+def test_the_room_is_looked_at_now_and_then_only() -> None:
+    filling = Filling(10)
+    filling.watch.look()
+    filling.used = 99
+    filling.watch.look()
+    assert filling.told == []

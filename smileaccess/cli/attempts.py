@@ -24,17 +24,30 @@ from smileaccess.cli.common import (
     say,
     why_option,
 )
-from smileaccess.cli.members import id_of, names
+from smileaccess.cli.members import id_of
+from smileaccess.cli.sources import Source, central_option, names, reading, source_options
 from smileaccess.cli.trial import try_
 from smileaccess.errors import ChainBroken, SmileAccessError
 from smileaccess.model import ChainHead, Outcome, Reason
 
 if TYPE_CHECKING:
     from smileaccess.model import Attempt
+    from smileaccess.ports import RecordReader
+    from smileaccess.records.comparing import Comparison
     from smileaccess.records.spool import Spool
 
 POLL_S = 0.5
 """How often `tail` looks: soon enough for somebody who watches the door."""
+
+CENTRAL_POLL_S = 2.0
+"""How often it looks at the central record, which many read."""
+
+LATE = timedelta(minutes=2)
+"""How much later than a newer one of another door an attempt may reach the central record, for `tail`: it lasts a
+minute at most, and is delivered when it has ended."""
+
+OpenSource = Callable[[App], contextlib.AbstractContextManager[Source]]
+"""What opens the record that the options choose."""
 
 
 @click.group(short_help="Read, check, export and try attempts.")
@@ -89,10 +102,10 @@ def record(app: App) -> Iterator[Spool]:
         yield spool
 
 
-def select(spool: Spool, chosen: dict[str, Any], known: dict[str, str], limit: int) -> Iterator[Attempt]:
+def select(records: RecordReader, chosen: dict[str, Any], known: dict[str, str], limit: int) -> Iterator[Attempt]:
     """Yield the attempts that the filters choose, newest first."""
     member = chosen["member"]
-    return spool.attempts(
+    return records.attempts(
         since=chosen["since"],
         until=chosen["until"],
         outcome=chosen["outcome"],
@@ -104,20 +117,24 @@ def select(spool: Spool, chosen: dict[str, Any], known: dict[str, str], limit: i
 
 @attempts.command("list")
 @filters
+@source_options
 @limit_option(50)
 @json_option
 @pass_app
-def list_(app: App, chosen: dict[str, Any], limit: int, as_json: bool) -> None:
+def list_(app: App, chosen: dict[str, Any], source: OpenSource, limit: int, as_json: bool) -> None:
     """List attempts, newest first.
 
-    Example:    smileaccess attempts list --since 7d --reason not_recognized
+    \b
+    Examples:
+      smileaccess attempts list --since 7d --reason not_recognized
+      smileaccess attempts list --central --door front
     """
     from smileaccess.cli.showing import print_attempts  # noqa: PLC0415 -- rich
     from smileaccess.records.plain import attempt_to_plain  # noqa: PLC0415
 
-    with record(app) as spool:
-        known = names(app, spool)
-        found = list(select(spool, chosen, known, limit))
+    with source(app) as opened:
+        known = names(app, opened)
+        found = list(select(opened.records, chosen, known, limit))
     if as_json:
         emit([attempt_to_plain(each) for each in found])
     else:
@@ -127,10 +144,11 @@ def list_(app: App, chosen: dict[str, Any], limit: int, as_json: bool) -> None:
 @attempts.command(short_help="List exits, unlocks, starts and changes of members.")
 @moment_option("--since", help="From this time on: 2026-01-31, 2026-01-31T18:30, or 2h, 7d ago.")
 @click.option("--kind", metavar="KIND", help="Of this kind only, such as rex, control_unlock or start.")
+@source_options
 @limit_option(50)
 @json_option
 @pass_app
-def events(app: App, since: datetime | None, kind: str | None, limit: int, as_json: bool) -> None:
+def events(app: App, since: datetime | None, kind: str | None, source: OpenSource, limit: int, as_json: bool) -> None:
     """List what else is on record: exits, unlocks with who and why, starts, changes of members; newest first.
 
     Example:    smileaccess attempts events --kind control_unlock
@@ -140,8 +158,8 @@ def events(app: App, since: datetime | None, kind: str | None, limit: int, as_js
     from smileaccess.cli.showing import print_events  # noqa: PLC0415 -- rich
     from smileaccess.records.plain import event_to_plain  # noqa: PLC0415
 
-    with record(app) as spool:
-        fitting = (each for each in spool.events(since=since) if kind is None or each.kind == kind)
+    with source(app) as opened:
+        fitting = (each for each in opened.records.events(since=since) if kind is None or each.kind == kind)
         found = list(islice(fitting, limit or None))
     if as_json:
         emit([event_to_plain(each) for each in found])
@@ -151,9 +169,10 @@ def events(app: App, since: datetime | None, kind: str | None, limit: int, as_js
 
 @attempts.command(short_help="Tell step by step how one attempt went, and why.")
 @click.argument("attempt")
+@central_option
 @json_option
 @pass_app
-def show(app: App, attempt: str, as_json: bool) -> None:
+def show(app: App, attempt: str, central: bool, as_json: bool) -> None:
     """Tell step by step how one ATTEMPT (its id, or the beginning) went, why, and what to do.
 
     Example:    smileaccess attempts show 019ac3f2-11d0
@@ -161,9 +180,9 @@ def show(app: App, attempt: str, as_json: bool) -> None:
     from smileaccess.cli.showing import print_story  # noqa: PLC0415 -- rich
     from smileaccess.records.plain import attempt_to_plain  # noqa: PLC0415
 
-    with record(app) as spool:
-        found = spool.attempt(attempt)
-        known = names(app, spool)
+    with reading(app, central=central) as opened:
+        found = opened.records.attempt(attempt)
+        known = names(app, opened)
     if as_json:
         emit(attempt_to_plain(found))
     else:
@@ -171,10 +190,11 @@ def show(app: App, attempt: str, as_json: bool) -> None:
 
 
 @attempts.command(short_help="Show each attempt as it ends, until Ctrl-C.")
+@source_options
 @limit_option(10)
 @json_option
 @pass_app
-def tail(app: App, limit: int, as_json: bool) -> None:
+def tail(app: App, source: OpenSource, limit: int, as_json: bool) -> None:
     """Show the latest attempts and each new one as it ends, until Ctrl-C.
 
     Example:    smileaccess attempts tail
@@ -183,28 +203,34 @@ def tail(app: App, limit: int, as_json: bool) -> None:
 
     from smileaccess.cli.showing import print_line  # noqa: PLC0415 -- rich
 
-    with record(app) as spool:
-        known = names(app, spool)
-        for each in follow(spool, limit, lambda: not Event().wait(POLL_S)):
-            print_line(each, known, as_json=as_json)
+    with source(app) as opened:
+        known = names(app, opened)
+        pause_s, late = (CENTRAL_POLL_S, LATE) if opened.central else (POLL_S, timedelta(0))
+        for each in follow(opened.records, limit, lambda: not Event().wait(pause_s), late):
+            print_line(each, known, as_json=as_json, with_door=opened.central)
 
 
-def follow(spool: Spool, first: int, again: Callable[[], bool]) -> Iterator[Attempt]:
+def follow(
+    records: RecordReader, first: int, again: Callable[[], bool], late: timedelta = timedelta(0)
+) -> Iterator[Attempt]:
     """Yield the last `first` ended attempts, then each one as it ends, in order.
 
     `again` waits and says whether to go on. What is read each time begins with the oldest attempt that was open, so
-    that none is missed.
+    that none is missed; where attempts come in `late`, so much earlier.
     """
     since: datetime | None = None
+    shown: datetime | None = None
     seen: set[str] = set()
     limit: int | None = max(first, 1)
     while True:
-        found = list(spool.attempts(since=since, limit=limit))
+        found = list(records.attempts(since=since, limit=limit))
         fresh = [each for each in reversed(found) if each.closed_at is not None and each.id not in seen]
         yield from fresh if first or limit is None else []
         seen = {each.id for each in found if each.closed_at is not None}
         still_open = [each.opened_at for each in found if each.closed_at is None]
-        since = min(still_open, default=found[0].opened_at if found else since)
+        shown = shown or (found[-1].opened_at if found else None)  # nothing older is shown later
+        newest = found[0].opened_at - late if found else since
+        since = min(still_open, default=newest and max(newest, shown or newest))
         limit = None if found else limit
         if not again():
             return
@@ -212,11 +238,12 @@ def follow(spool: Spool, first: int, again: Callable[[], bool]) -> Iterator[Atte
 
 @attempts.command(short_help="Write attempts as CSV or as JSON lines.")
 @filters
+@source_options
 @limit_option(0)
 @click.option("--format", "kind", type=click.Choice(["csv", "jsonl"]), required=True, help="Of the file.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="A new file; else to standard output.")
 @pass_app
-def export(app: App, chosen: dict[str, Any], limit: int, kind: str, output: Path | None) -> None:
+def export(app: App, chosen: dict[str, Any], source: OpenSource, limit: int, kind: str, output: Path | None) -> None:
     """Write attempts as CSV or as JSON lines, newest first; ids, never names.
 
     \b
@@ -225,19 +252,23 @@ def export(app: App, chosen: dict[str, Any], limit: int, kind: str, output: Path
     """
     from smileaccess.cli import exporting  # noqa: PLC0415
 
-    with record(app) as spool:
-        known = names(app, spool) if chosen["member"] else {}
-        count = exporting.write(select(spool, chosen, known, limit), kind, output)
+    with source(app) as opened:
+        known = names(app, opened) if chosen["member"] else {}
+        count = exporting.write(select(opened.records, chosen, known, limit), kind, output)
     if output is not None:
         say(f"wrote {counted(count, 'attempt')} to {output}")
 
 
 @attempts.command(short_help="Check that no row was altered, inserted or removed.")
 @click.option("--head", metavar="SEQ:HASH", help="A head that was noted before, which the record must hold.")
+@click.option("--local", "here", is_flag=True, help="Only this door's own record, not what the central one has of it.")
 @json_option
 @pass_app
-def verify(app: App, head: str | None, as_json: bool) -> None:
+def verify(app: App, head: str | None, here: bool, as_json: bool) -> None:
     """Check that no row was altered, inserted, removed or cut off; exits with 1 at the first bad one.
+
+    With a central database, what it has of this door is checked as well, from
+    the door's first row on, and compared.
 
     Note the head that it prints somewhere else: given with --head later, it
     shows that the whole record was not put back to an older copy.
@@ -249,14 +280,31 @@ def verify(app: App, head: str | None, as_json: bool) -> None:
         with record(app) as spool:
             now = spool.head()
             count = spool.verify(given)
+            found = _compared(app, spool) if app.central and not here else None
     except ChainBroken as error:
         if as_json:
             emit({"ok": False, "sequence": error.sequence, "error": str(error)})
         raise
     if as_json:
-        emit({"ok": True, "links": count, "head": str(now)})
-    else:
-        say(f"ok: {counted(count, 'link')}, head {now}")
+        emit({"ok": True, "links": count, "head": str(now), "central": found and _comparison_to_plain(found)})
+        return
+    say(f"ok: {counted(count, 'link')}, head {now}")
+    if found is not None:
+        say(
+            f"ok: {counted(found.both, 'link')} the same in the central database, {found.only_here} only here (not "
+            f"delivered yet, or refused), {found.only_there} only there (pruned here)"
+        )
+
+
+def _compared(app: App, spool: Spool) -> Comparison:
+    from smileaccess.records.mysql.ledger import Ledger  # noqa: PLC0415
+
+    with app.link() as link:
+        return spool.compare(Ledger(link, app.settings().door.name, spool.outbox().record).links)
+
+
+def _comparison_to_plain(found: Comparison) -> dict[str, int]:
+    return {"links": found.links, "both": found.both, "waiting": found.only_here, "pruned_here": found.only_there}
 
 
 def _head(text: str | None) -> ChainHead | None:

@@ -26,13 +26,14 @@ from smileaccess.cli.common import (
     warn,
     why_option,
 )
-from smileaccess.errors import KeysError, RecordsError, SmileAccessError
+from smileaccess.cli.sources import members_list
+from smileaccess.errors import KeysError, RecordsError, SettingsError, SmileAccessError
 
 if TYPE_CHECKING:
     from smileaccess.membership import Roster
     from smileaccess.model import Bill
+    from smileaccess.ports import EventWriter
     from smileaccess.recognizers.collection import Description, RekognitionCollection
-    from smileaccess.records.spool import Spool
     from smileaccess.spending import Tab
 
 MILLION = 1_000_000
@@ -191,10 +192,10 @@ def _opened(app: App, profile: str, name: str = "") -> Iterator[RekognitionColle
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """The record of this machine, where it is at hand, else why not."""
+    """What takes down what is done, and the signed members, where they are at hand, else why not."""
 
     app: App
-    spool: Spool | None
+    events: EventWriter | None
     roster: Roster | None
     why_not: str = ""
 
@@ -202,13 +203,14 @@ class _Record:
         """Put down what was done; a warning says where that cannot be."""
         from smileaccess.clock import SystemClock  # noqa: PLC0415
         from smileaccess.model import DoorEvent, uuid7  # noqa: PLC0415
+        from smileaccess.wiring import door_name  # noqa: PLC0415
 
-        if self.spool is None:
+        if self.events is None:
             warn(f"not on record: {self.why_not}")
             return
-        door, now = self.app.settings().door.name, SystemClock().now()
+        door, now = door_name(self.app.settings()), SystemClock().now()
         try:
-            self.spool.add_event(DoorEvent(uuid7(), door, now, kind, caller(), why=why, detail=detail))
+            self.events.add_event(DoorEvent(uuid7(), door, now, kind, caller(), why=why, detail=detail))
         except RecordsError as error:
             warn(f"not on record: {error}")
 
@@ -221,7 +223,7 @@ class _Record:
 
 @contextlib.contextmanager
 def _record(app: App) -> Iterator[_Record]:
-    """Give the record of this machine, if it has one: collections may be made where no door is."""
+    """Give the record of this machine, or the central one, if there is one: collections may be made without any."""
     with contextlib.ExitStack() as stack:
         yield _record_at_hand(app, stack)
 
@@ -231,20 +233,21 @@ def _record_at_hand(app: App, stack: contextlib.ExitStack) -> _Record:
     from smileaccess.membership import load_roster  # noqa: PLC0415
 
     try:
-        spool = stack.enter_context(app.spool(app.keys(KeyKind.CHAIN)))
-    except (KeysError, RecordsError) as error:
+        people = stack.enter_context(members_list(app))
+    except (KeysError, RecordsError, SettingsError) as error:
         return _Record(app, None, None, str(error))
     try:
-        return _Record(app, spool, load_roster(spool, app.keys(KeyKind.ENROLLER_PUBLIC).enroller_public))
+        roster = load_roster(people.members, app.keys(KeyKind.ENROLLER_PUBLIC).enroller_public)
     except (KeysError, RecordsError):
-        return _Record(app, spool, None)
+        return _Record(app, people.events, None)
+    return _Record(app, people.events, roster)
 
 
 # What it costs
 
 
 @contextlib.contextmanager
-def enrolling(app: App, spool: Spool, *, as_json: bool) -> Iterator[tuple[RekognitionCollection | None, Tab]]:
+def enrolling(app: App, *, as_json: bool) -> Iterator[tuple[RekognitionCollection | None, Tab]]:
     """Give the collection that people are enrolled into, None without Rekognition, and the tab that it pays from.
 
     At the end, a bad one too, the billed calls are put on record and told, on stderr where stdout is `as_json`.
@@ -259,7 +262,7 @@ def enrolling(app: App, spool: Spool, *, as_json: bool) -> Iterator[tuple[Rekogn
         with contextlib.closing(wiring.make_collection(app.settings(), tab)) as made:
             yield made, tab
     finally:
-        _settle(spool, tab, as_json=as_json)
+        _settle(app, tab, as_json=as_json)
 
 
 def bill_to_plain(bill: Bill | None) -> dict[str, Any]:
@@ -274,7 +277,7 @@ def _tab(app: App) -> Tab:
     return Tab(SystemClock(), app.settings().spending_rules().price_micros)
 
 
-def _settle(spool: Spool, tab: Tab, *, as_json: bool) -> None:
+def _settle(app: App, tab: Tab, *, as_json: bool) -> None:
     bill = tab.bill()
     if bill is None:
         return
@@ -283,10 +286,7 @@ def _settle(spool: Spool, tab: Tab, *, as_json: bool) -> None:
         click.echo(f"smileaccess: {told}", err=True)
     else:
         say(told)
-    try:
-        spool.add_bill(bill)
-    except RecordsError as error:
-        warn(f"these calls are not on record: {error}")
+    app.add_bill(bill)
 
 
 def _money(micros: int) -> str:

@@ -20,13 +20,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smileaccess.errors import SmileAccessError
+from smileaccess.errors import KeysError, RecordsError, SettingsError, SmileAccessError
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
     from smileaccess.keys import KeyKind, KeyRing
+    from smileaccess.model import Bill
+    from smileaccess.records.mysql.link import Link
     from smileaccess.records.spool import Spool
     from smileaccess.settings import Settings
     from smileaccess.spending import Tab
@@ -87,8 +89,33 @@ class App:
         ):
             yield spool
 
+    @property
+    def central(self) -> bool:
+        """Whether the settings name a central database."""
+        return bool(self.settings().mysql.addresses)
+
     @contextlib.contextmanager
-    def paying(self, spool: Spool) -> Iterator[Tab]:
+    def link(self, *, writes: bool = False) -> Iterator[Link]:
+        """Connect to the central database for a while; SettingsError, RecordsUnavailable, RecordsFailed."""
+        from smileaccess import wiring  # noqa: PLC0415
+        from smileaccess.records.mysql import migrations  # noqa: PLC0415
+
+        with _logging_as_warnings(), contextlib.closing(wiring.open_link(self.settings(), writes=writes)) as link:
+            migrations.check(link)
+            yield link
+
+    def add_bill(self, bill: Bill) -> None:
+        """Put billed calls on this machine's own record; a warning says where that cannot be."""
+        from smileaccess.keys import KeyKind  # noqa: PLC0415
+
+        try:
+            with self.spool(self.keys(KeyKind.CHAIN)) as spool:
+                spool.add_bill(bill)
+        except (KeysError, RecordsError, SettingsError) as error:
+            warn(f"these calls are not on record: {error}")
+
+    @contextlib.contextmanager
+    def paying(self) -> Iterator[Tab]:
         """Give what billed calls are counted with, and put them on record at the end, also of a failure."""
         from smileaccess.clock import SystemClock  # noqa: PLC0415
         from smileaccess.spending import Tab  # noqa: PLC0415
@@ -99,7 +126,7 @@ class App:
         finally:
             bill = tab.bill()
             if bill is not None:
-                spool.add_bill(bill)
+                self.add_bill(bill)
 
 
 @contextlib.contextmanager

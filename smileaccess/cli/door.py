@@ -11,6 +11,7 @@ import click
 from smileaccess.cli.common import (
     App,
     console,
+    counted,
     emit,
     json_option,
     local,
@@ -90,6 +91,7 @@ def lines(told: dict[str, Any]) -> list[tuple[str, str]]:
         ("running since", local(datetime.fromisoformat(told["started_at"]))),
         ("last attempt", "none since the start" if last is None else _last(last)),
         *_spending(told["spending"]),
+        *_central(told["central"]),
     ]
     if told["sensor_rests_s"]:
         found.append(("approach sensor", f"rests for {told['sensor_rests_s']:.0f} s: it fired without a face"))
@@ -101,6 +103,30 @@ def _recognizer(told: dict[str, Any]) -> str:
         return str(told["name"])
     opens = "" if told["fallback_opens"] else " (may not open: [recognition] fallback_opens = false)"
     return f"{told['active']}{opens}, since {told['name']} failed {told['fallback_s']:.0f} s ago: {told['cause']}"
+
+
+def _central(told: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Return how it goes with the central database, where there is one."""
+    if told is None:
+        return []
+    since = _ago(told["for_s"])
+    found = [
+        ("central database", f"connected for {since}" if told["connected"] else f"away for {since}: {told['cause']}")
+    ]
+    if told["waiting"] is not None:
+        aside = f", {told['set_aside']} refused: see `smileaccess database status`" if told["set_aside"] else ""
+        found.append(("to be delivered", f"{counted(told['waiting'], 'row')}{aside}"))
+    stale = ": too old, the door opens to nobody" if told["members_stale"] else ""
+    found.append(("members' list", f"compared {_ago(told['members_age_s'])} ago{stale}"))
+    return found
+
+
+def _ago(seconds: float) -> str:
+    """Return a length of time for people."""
+    for unit, name in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} s"
 
 
 def _spending(told: dict[str, Any] | None) -> list[tuple[str, str]]:

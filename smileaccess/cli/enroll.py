@@ -29,6 +29,7 @@ from smileaccess.cli.common import (
     warn,
     why_option,
 )
+from smileaccess.cli.sources import members_list
 from smileaccess.errors import PictureError
 
 if TYPE_CHECKING:
@@ -94,20 +95,20 @@ def _enroll(
 ) -> None:
     from smileaccess import wiring  # noqa: PLC0415
     from smileaccess.clock import SystemClock  # noqa: PLC0415
-    from smileaccess.keys import ALL_KEYS  # noqa: PLC0415
+    from smileaccess.keys import DESK_KEYS  # noqa: PLC0415
     from smileaccess.membership import clean_name  # noqa: PLC0415
     from smileaccess.sitting import Request  # noqa: PLC0415
 
     settings, clock, name = app.settings(), SystemClock(), clean_name(name)
-    keys = app.keys(*ALL_KEYS)
+    app.keys(*DESK_KEYS)  # before anybody is asked
     request = Request(name, consent.ask(settings, clock, name, given=given), **told)
     with (
-        app.spool(keys, must_exist=False) as spool,
+        members_list(app, *DESK_KEYS, must_exist=False) as people,
         closing(wiring.make_eyes(settings)) as eyes,
-        enrolling(app, spool, as_json=as_json) as (collection, tab),
+        enrolling(app, as_json=as_json) as (collection, tab),
     ):
-        registry = wiring.make_registry(settings, keys, spool, clock, caller())
-        desk = wiring.make_desk(settings, keys, registry, eyes, collection)
+        registry = wiring.make_registry(settings, people.keys, people.members, clock, caller())
+        desk = wiring.make_desk(settings, people.keys, registry, eyes, collection)
         if photos is None:
             _work(desk, _taken(app, desk, clock, request.why), [], request, tab, as_json=as_json)
         else:

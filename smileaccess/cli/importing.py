@@ -13,6 +13,7 @@ import click
 from smileaccess.cli.collection import enrolling
 from smileaccess.cli.common import App, caller, console, emit, json_option, pass_app, row, say, table, why_option
 from smileaccess.cli.enroll import load_pictures, said
+from smileaccess.cli.sources import members_list
 from smileaccess.errors import EnrollmentRefused, SmileAccessError
 
 if TYPE_CHECKING:
@@ -101,19 +102,18 @@ def _listed(folder: Path) -> list[Path]:
 def _import(app: App, folders: Sequence[Path], *, add: bool, why: str, as_json: bool) -> list[Result]:
     from smileaccess import wiring  # noqa: PLC0415
     from smileaccess.clock import SystemClock  # noqa: PLC0415
-    from smileaccess.keys import ALL_KEYS  # noqa: PLC0415
+    from smileaccess.keys import DESK_KEYS  # noqa: PLC0415
     from smileaccess.model import Consent  # noqa: PLC0415
     from smileaccess.sitting import Request  # noqa: PLC0415
 
     settings, clock = app.settings(), SystemClock()
-    keys = app.keys(*ALL_KEYS)
     with (
-        app.spool(keys, must_exist=False) as spool,
+        members_list(app, *DESK_KEYS, must_exist=False) as people,
         closing(wiring.make_eyes(settings)) as eyes,
-        enrolling(app, spool, as_json=as_json) as (collection, _),
+        enrolling(app, as_json=as_json) as (collection, _),
     ):
-        registry = wiring.make_registry(settings, keys, spool, clock, caller())
-        desk = wiring.make_desk(settings, keys, registry, eyes, collection)
+        registry = wiring.make_registry(settings, people.keys, people.members, clock, caller())
+        desk = wiring.make_desk(settings, people.keys, registry, eyes, collection)
         consent = Consent(clock.now(), settings.consent_version)
         return _each(folders, lambda folder: _person(desk, folder, Request(folder.name, consent, why=why), add=add))
 

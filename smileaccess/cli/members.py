@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,18 +30,14 @@ from smileaccess.cli.common import (
 )
 from smileaccess.cli.importing import import_
 from smileaccess.cli.reconcile import reconcile
+from smileaccess.cli.sources import MembersList, members_list
 from smileaccess.errors import CollectionUnavailable, MemberNotFound, RecordsUnavailable, SmileAccessError
 
 if TYPE_CHECKING:
     from smileaccess.membership import Roster
     from smileaccess.model import Member
     from smileaccess.recognizers.collection import RekognitionCollection
-    from smileaccess.records.spool import Spool
-    from smileaccess.registry import FacesLeft, Receipt, Registry
-
-
-_RECEIPT_WIDTH = 66
-"""Characters of a receipt's line beside its label, for a terminal of 80."""
+    from smileaccess.registry import Registry
 
 
 @click.group()
@@ -62,7 +57,7 @@ class Office:
     """The members' list, opened for changes."""
 
     registry: Registry
-    spool: Spool
+    people: MembersList
 
     def find(self, wanted: str) -> Member:
         """Return a member; MemberNotFound."""
@@ -78,20 +73,18 @@ def office(app: App) -> Iterator[Office]:
     from smileaccess.clock import SystemClock  # noqa: PLC0415
     from smileaccess.keys import KeyKind  # noqa: PLC0415
 
-    keys = app.keys(KeyKind.ENROLLER, KeyKind.ENROLLER_PUBLIC, KeyKind.CHAIN)
-    with app.spool(keys) as spool:
-        yield Office(wiring.make_registry(app.settings(), keys, spool, SystemClock(), caller()), spool)
+    with members_list(app, KeyKind.ENROLLER, KeyKind.ENROLLER_PUBLIC) as people:
+        yield Office(wiring.make_registry(app.settings(), people.keys, people.members, SystemClock(), caller()), people)
 
 
 @contextlib.contextmanager
-def reading(app: App) -> Iterator[Roster]:
-    """Give the members' list for reading, and warn of those that do not verify."""
+def reading(app: App, *, local: bool = False) -> Iterator[Roster]:
+    """Give the members' list, or the door's own copy of it, for reading, and warn of those that do not verify."""
     from smileaccess.keys import KeyKind  # noqa: PLC0415
     from smileaccess.membership import load_roster  # noqa: PLC0415
 
-    keys = app.keys(KeyKind.ENROLLER_PUBLIC, KeyKind.CHAIN)
-    with app.spool(keys) as spool:
-        roster = load_roster(spool, keys.enroller_public)
+    with members_list(app, KeyKind.ENROLLER_PUBLIC, local=local, writes=False) as people:
+        roster = load_roster(people.members, people.keys.enroller_public)
     for refusal in roster.refused:
         warn(f"{refusal.why}: let in nowhere")
     yield roster
@@ -99,16 +92,17 @@ def reading(app: App) -> Iterator[Roster]:
 
 @members.command("list")
 @click.option("--all", "everybody", is_flag=True, help="Forgotten ones too, of whom only the id is left.")
+@click.option("--local", "own", is_flag=True, help="This door's own copy, though there is a central list.")
 @json_option
 @pass_app
-def list_(app: App, everybody: bool, as_json: bool) -> None:
+def list_(app: App, everybody: bool, own: bool, as_json: bool) -> None:
     """List the members by name.
 
     Example:    smileaccess members list --json
     """
     from smileaccess.model import MemberStatus  # noqa: PLC0415
 
-    with reading(app) as roster:
+    with reading(app, local=own) as roster:
         shown = [each for each in roster.members if everybody or each.status is not MemberStatus.FORGOTTEN]
     shown.sort(key=lambda each: (each.name.casefold(), each.id))
     if as_json:
@@ -256,43 +250,56 @@ def validity(
         _changed(changed, f"valid {_span(changed)}:", as_json=as_json)
 
 
+_WAIT = "So long for all doors of a central database to take it over; 0: not at all (default 10)."
+
+
 @members.command()
 @click.argument("member")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--wait", type=click.FloatRange(0, 3600), default=10.0, metavar="SECONDS", help=_WAIT)
 @why_option
 @json_option
 @pass_app
-def forget(app: App, member: str, yes: bool, why: str, as_json: bool) -> None:
+def forget(app: App, member: str, yes: bool, wait: float, why: str, as_json: bool) -> None:
     """Erase MEMBER's name, consent, templates and faces, and print a receipt.
 
     What is on record keeps the random id, which then means nobody. On a
     terminal the name has to be typed; without one --yes is needed.
 
-    With the id of somebody forgotten it only erases what was still being read.
-    Exits with 1 where faces are left in a collection; the receipt says what to
+    With a central database the receipt says which doors have taken it over.
+    With the id of somebody forgotten it says that anew, and erases what was
+    still being read. Exits with 1 where faces are left in a collection; the receipt says what to
     do about them.
 
     Example:    smileaccess members forget "Ada Lovelace" --why "asked for it"
     """
     from smileaccess import registry  # noqa: PLC0415
+    from smileaccess.cli import receipt as receipts  # noqa: PLC0415
     from smileaccess.model import MemberStatus  # noqa: PLC0415
 
     with office(app) as desk:
         found = _to_forget(desk, member)
         if found.status is MemberStatus.FORGOTTEN:
-            _erase_again(desk, found, as_json=as_json)
+            _erase_again(desk, found, wait, as_json=as_json)
             return
         _confirm_name(found, yes=yes)
         if not found.name and app.settings().rekognition.region:
             warn(f"member {found.id}: which faces it has is not known: see `smileaccess members reconcile` afterwards")
-        with _collection(app) as (collection, why_not):
+        with _collection(app) as (collection, why_not), receipts.patience(wait) as again:
             receipt = registry.forget(
-                desk.registry, found, desk.spool, why, collection=collection, no_collection=why_not
+                desk.registry,
+                found,
+                desk.people.records,
+                why,
+                collection=collection,
+                no_collection=why_not,
+                confirmations=desk.people.confirmations,
+                again=again,
             )
     if as_json:
-        emit(receipt_to_plain(receipt))
+        emit(receipts.receipt_to_plain(receipt))
     else:
-        _print_receipt(receipt)
+        receipts.print_receipt(receipt)
     if receipt.faces_left:
         left = sum(each.count for each in receipt.faces_left)
         raise SmileAccessError(
@@ -321,17 +328,26 @@ def _collection(app: App) -> Iterator[tuple[RekognitionCollection | None, str]]:
         yield made, ""
 
 
-def _erase_again(desk: Office, member: Member, *, as_json: bool) -> None:
-    """Erase from the file what could not be when the member was forgotten; RecordsUnavailable where it still cannot."""
+def _erase_again(desk: Office, member: Member, wait_s: float, *, as_json: bool) -> None:
+    """Erase from the file what could not be when the member was forgotten, and say which doors have taken it over.
+
+    RecordsUnavailable where it still cannot be erased.
+    """
+    from smileaccess.cli import receipt  # noqa: PLC0415
+    from smileaccess.registry import taken_over  # noqa: PLC0415
+
     if not desk.registry.members.erase():
         raise RecordsUnavailable(
             f"member {member.id}: was forgotten, but the database is still being read by another program, and until "
             "that ends holds the old bytes: end that program and run this again"
         )
+    with receipt.patience(wait_s) as again:
+        doors, unknown = taken_over(desk.people.confirmations, member, again)
     if as_json:
-        emit({"member": member.id, "erased_from_file": True})
+        emit({"member": member.id, "erased_from_file": True, **receipt.doors_to_plain(doors, unknown)})
     else:
-        say(f"member {member.id}: was forgotten; nothing of it is left in the database's file")
+        say(f"member {member.id}: was forgotten; nothing of it is left in {desk.people.place}")
+        receipt.print_doors(member.id, doors, unknown)
 
 
 def _to_forget(desk: Office, wanted: str) -> Member:
@@ -358,40 +374,6 @@ def _changed(member: Member, what: str, *, as_json: bool) -> None:
         emit(member_to_plain(member))
     else:
         say(f"{what} {member.name} ({member.id}), version {member.version}")
-
-
-def _print_receipt(receipt: Receipt) -> None:
-    consent = receipt.consent
-    agreed = f"consent of {local(consent.given_at)}" if consent else "no consent was on file"
-    say(f"Receipt for {receipt.name or receipt.member_id}")
-    say(f"  forgotten  {local(receipt.forgotten_at)} by {receipt.who}")
-    done = "erased    " if receipt.erased else "replaced  "
-    say(f"  {done} the name, {counted(receipt.templates, 'face template')}, {agreed}")
-    if receipt.faces:
-        say(f"  removed    {counted(receipt.faces, 'face')} from the collection")
-    for left in receipt.faces_left:
-        _print_left(left)
-    if not receipt.erased:
-        say("  not yet    erased from the database's file: another program is reading it.")
-        say("             When that has ended, run")
-        say(f"             smileaccess members forget {receipt.member_id}")
-    say(f"  kept       the random id {receipt.member_id}, which now means nobody, on")
-    say(f"             {counted(receipt.attempts, 'attempt')} and {counted(receipt.events, 'door event')}")
-    say(f"  on record  event {receipt.event_id}")
-    say("  not here   backups and exports that were made before: erase those yourself")
-
-
-def _print_left(left: FacesLeft) -> None:
-    verb = "is" if left.count == 1 else "are"
-    told = (
-        f"{counted(left.count, 'face')} {verb} still in collection {left.collection}, and {verb} nobody's: {left.why}. "
-        f"To finish, with that region and collection in [rekognition], run"
-    )
-    lines = textwrap.wrap(plain(told), _RECEIPT_WIDTH, break_long_words=False, break_on_hyphens=False)
-    for label, line in zip(
-        ["not yet", *[""] * len(lines)], [*lines, "smileaccess members reconcile --repair"], strict=True
-    ):
-        say(f"  {label:<9}  {line}")
 
 
 def _span(member: Member) -> str:
@@ -424,44 +406,6 @@ def member_to_plain(member: Member) -> dict[str, Any]:
             for each in member.faces
         ],
     }
-
-
-def receipt_to_plain(receipt: Receipt) -> dict[str, Any]:
-    """Return a receipt for JSON."""
-    from smileaccess.encoding import stamp  # noqa: PLC0415
-
-    erased = {
-        "name": receipt.name,
-        "templates": receipt.templates,
-        "faces": receipt.faces,
-        "consent_given_at": receipt.consent and stamp(receipt.consent.given_at),
-        "limits": receipt.limited,
-    }
-    return {
-        "member": receipt.member_id,
-        "forgotten_at": stamp(receipt.forgotten_at),
-        "who": receipt.who,
-        "event": receipt.event_id,
-        "erased": erased,
-        "erased_from_file": receipt.erased,
-        "faces_left": [
-            {"collection": each.collection, "faces": each.count, "why": each.why} for each in receipt.faces_left
-        ],
-        "kept": {"attempts": receipt.attempts, "events": receipt.events},
-    }
-
-
-def names(app: App, spool: Spool) -> dict[str, str]:
-    """Return the members' names by id as far as they can be read here; nothing without the enroller's public key."""
-    from smileaccess.errors import KeysError  # noqa: PLC0415
-    from smileaccess.keys import KeyKind  # noqa: PLC0415
-    from smileaccess.membership import load_roster  # noqa: PLC0415
-
-    try:
-        public = app.keys(KeyKind.ENROLLER_PUBLIC).enroller_public
-    except KeysError:
-        return {}
-    return {each.id: each.name for each in load_roster(spool, public).members}
 
 
 def id_of(known: dict[str, str], wanted: str) -> str:

@@ -22,6 +22,7 @@ from smileaccess.cli.common import (
     table,
     why_option,
 )
+from smileaccess.cli.sources import members_list
 from smileaccess.errors import SmileAccessError
 
 if TYPE_CHECKING:
@@ -56,16 +57,18 @@ def reconcile(app: App, repair: bool, yes: bool, why: str, as_json: bool) -> Non
     from smileaccess.spending import Tab  # noqa: PLC0415
 
     settings, mended = app.settings(), None
-    keys = app.keys(KeyKind.ENROLLER, KeyKind.ENROLLER_PUBLIC, KeyKind.CHAIN)
     tab = Tab(SystemClock(), 0)  # listing and deleting faces costs nothing
-    with app.spool(keys) as spool, contextlib.closing(wiring.make_collection(settings, tab)) as collection:
-        registry = wiring.make_registry(settings, keys, spool, SystemClock(), caller())
+    with (
+        members_list(app, KeyKind.ENROLLER, KeyKind.ENROLLER_PUBLIC) as people,
+        contextlib.closing(wiring.make_collection(settings, tab)) as collection,
+    ):
+        registry = wiring.make_registry(settings, people.keys, people.members, SystemClock(), caller())
         found = _examined(registry, collection)
         if not as_json:
             print_differences(found)
         if repair and (found.orphans or found.missing) and not found.unverified:
             need_yes(_question(found), yes=yes)
-            mended = reconciling.repair(registry, spool, collection, found, why)
+            mended = reconciling.repair(registry, people.events, collection, found, why)
     if as_json:
         emit({**differences_to_plain(found), "repaired": mended and repair_to_plain(mended)})
     elif mended is not None:

@@ -43,6 +43,7 @@ def run(app: App, check: bool) -> int:
     from smileaccess.daemon import Daemon  # noqa: PLC0415
 
     settings, clock = app.settings(), SystemClock()
+    wiring.need_record(settings)
     keys = wiring.load_keys(settings)
     panel, show_attempt = make_panel(settings, clock)
     with logging_to(settings):
@@ -61,6 +62,7 @@ def _check(app: App) -> int:
     from smileaccess import wiring  # noqa: PLC0415
 
     settings = app.settings()  # where these are wrong nobody knows which keys are meant
+    wiring.need_record(settings)
     try:
         wiring.load_keys(settings)
     except KeysError as error:

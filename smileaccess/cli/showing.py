@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SHORT_ID = 13
 """Characters of an attempt's id that hold its millisecond: enough to tell attempts of one door apart."""
 
+LONG_ID = 18
+"""Characters of it that tell attempts of many doors apart as well."""
+
 _YEAR = 5
 """Characters of a time that say the year, which a table leaves out for room."""
 
@@ -74,11 +77,16 @@ def print_attempts(attempts: Sequence[Attempt], names: Mapping[str, str]) -> Non
     measured = ["similar", "smile"] if shown.width >= _WIDE else []
     if shown.width >= _WIDER and any(each.cost is not None for each in attempts):
         measured.append("cost")
-    made = table("when", "result", "member", *measured, "id", right=measured, least=_LEAST)
+    several = several_doors(attempts)
+    doors, id_length = (["door"], LONG_ID) if several else ([], SHORT_ID)
+    least = {**_LEAST, "id": id_length}
+    made = table("when", *doors, "result", "member", *measured, "id", right=measured, least=least)
     for each in attempts:
         values = {"similar": number(each.similarity), "smile": number(each.smile, 0), "cost": _cost(each.cost)}
         told = [values[name] for name in measured]
-        row(made, local(each.opened_at)[_YEAR:], result(each), _name(each.member_id, names), *told, each.id[:SHORT_ID])
+        place = [each.door] if several else []
+        who = _name(each.member_id, names)
+        row(made, local(each.opened_at)[_YEAR:], *place, result(each), who, *told, each.id[:id_length])
     shown.print(made)
 
 
@@ -87,14 +95,23 @@ def print_events(events: Sequence[DoorEvent]) -> None:
     if not events:
         say("no events")
         return
-    made = table("when", "event", "who", "why", "detail", fold=("why", "detail"), least={"when": 14, "event": 16})
+    several = several_doors(events)
+    least = {"when": 14, "event": 16}
+    doors = ["door"] if several else []
+    made = table("when", *doors, "event", "who", "why", "detail", fold=("why", "detail"), least=least)
     for each in events:
         detail = ", ".join(f"{name} {value}" for name, value in each.detail.items())
-        row(made, local(each.at)[_YEAR:], each.kind, each.who, each.why or "-", detail or "-")
+        place = [each.door or "-"] if several else []
+        row(made, local(each.at)[_YEAR:], *place, each.kind, each.who, each.why or "-", detail or "-")
     console().print(made)
 
 
-def print_line(attempt: Attempt, names: Mapping[str, str], *, as_json: bool) -> None:
+def several_doors(rows: Sequence[Attempt | DoorEvent]) -> bool:
+    """Say whether these are of more doors than one, so that a table must tell them apart."""
+    return len({each.door for each in rows}) > 1
+
+
+def print_line(attempt: Attempt, names: Mapping[str, str], *, as_json: bool, with_door: bool = False) -> None:
     """Print one attempt as a line, at once."""
     if as_json:
         click.echo(json.dumps(attempt_to_plain(attempt)))
@@ -102,7 +119,9 @@ def print_line(attempt: Attempt, names: Mapping[str, str], *, as_json: bool) -> 
     similarity, smile = number(attempt.similarity), number(attempt.smile, 0)
     who = _name(attempt.member_id, names)
     measured = f"similarity {similarity:>5}  smile {smile:>3}"
-    say(f"{local(attempt.opened_at)}  {result(attempt):<21}  {measured}  {attempt.id[:SHORT_ID]}  {who}")
+    place = f"{attempt.door}  " if with_door else ""
+    short = attempt.id[: LONG_ID if with_door else SHORT_ID]
+    say(f"{local(attempt.opened_at)}  {place}{result(attempt):<21}  {measured}  {short}  {who}")
 
 
 def print_story(attempt: Attempt, names: Mapping[str, str]) -> None:

@@ -67,13 +67,14 @@ def _rehearse(
     app: App, settings: Settings, pictures: list[tuple[str, Pixels]], seconds: float
 ) -> tuple[Rehearsal, tuple[Member, ...]]:
     from smileaccess import wiring  # noqa: PLC0415
-    from smileaccess.keys import DOOR_KEYS  # noqa: PLC0415
+    from smileaccess.cli.sources import reading  # noqa: PLC0415
+    from smileaccess.keys import KeyKind  # noqa: PLC0415
     from smileaccess.membership import load_roster  # noqa: PLC0415
     from smileaccess.rehearsal import rehearse  # noqa: PLC0415
 
-    keys = app.keys(*DOOR_KEYS)
-    with app.spool(keys) as spool, app.paying(spool) as tab, closing(wiring.make_eyes(settings)) as eyes, _quiet():
-        members = load_roster(spool, keys.enroller_public).members
+    keys = app.keys(KeyKind.ENROLLER_PUBLIC, KeyKind.TEMPLATES)
+    with reading(app) as source, app.paying() as tab, closing(wiring.make_eyes(settings)) as eyes, _quiet():
+        members = load_roster(source.members, keys.enroller_public).members
         with closing(wiring.make_recognizer(settings, eyes, keys, tab, ready=True)) as recognizer:
             recognizer.use(members)
             return rehearse(settings, pictures, seconds, eyes, recognizer, members), members

@@ -23,28 +23,30 @@ def verify(db: Database, head: ChainHead | None) -> int:
     """Check all of the record in one snapshot, streaming, and return the number of links; see `Records.verify`."""
     with db.snapshot():
         state = _sound_state(db)
-        links = chain.checked(db.key, state.checkpoint, _links(db))
-        links = chain.ending(links, state.checkpoint, state.head)
+        heads = chain.checked(db.key, state.checkpoint, links(db))
+        heads = chain.ending(heads, state.checkpoint, state.head)
         if head is not None:
             _check_age(state, head)
-            links = chain.containing(links, state.checkpoint, head)
-        count = sum(1 for _ in links)
+            heads = chain.containing(heads, state.checkpoint, head)
+        count = sum(1 for _ in heads)
         _check_open_rows(db)
         _check_file(db)
     return count
 
 
-def prunable(db: Database, before: str) -> tuple[int, int]:
+def prunable(db: Database, before: str, *, delivered: bool = False) -> tuple[int, int]:
     """Return the last link of the longest beginning older than `before`, and how many attempts and events it holds.
 
-    It splits no attempt and leaves the newest link.
+    It splits no attempt and leaves the newest link; with `delivered`, also all that waits to be delivered or was
+    refused.
     """
     with db.reading() as state:
         young = db.one(
             "SELECT min(open_seq) FROM attempts WHERE seq IS NULL OR closed_at >= ?1 OR opened_at >= ?1", before
         )
         event = db.one("SELECT min(seq) FROM door_events WHERE at >= ?", before)
-        kept = min(found for found in (young, event, state.sequence) if found is not None)
+        due = [_undelivered(db)] if delivered else []
+        kept = min(found for found in (young, event, state.sequence, *due) if found is not None)
         through = _whole(db, kept - 1)
         attempts = db.one("SELECT count(*) FROM attempts WHERE seq <= ?", through)
         events = db.one("SELECT count(*) FROM door_events WHERE seq <= ?", through)
@@ -66,10 +68,18 @@ def prune_batch(db: Database, through: int, before: str, links: int = PRUNE_LINK
     return end < through
 
 
+def _undelivered(db: Database) -> int:
+    """Return the first link that a central database does not hold."""
+    refused = db.one("SELECT min(seq) FROM set_aside")
+    waiting = int(db.one("SELECT through FROM forwarding")) + 1
+    return waiting if refused is None else min(waiting, int(refused))
+
+
 def _sound_state(db: Database) -> State:
     try:
         state = db.state()
         memberlist.floors(db, state)
+        memberlist.synced(db)
     except RecordsFailed as error:
         raise ChainBroken(str(error), 0) from error
     return state
@@ -101,7 +111,7 @@ def _check_file(db: Database) -> None:
         )
 
 
-def _links(db: Database, through: int | None = None) -> Iterator[Link]:
+def links(db: Database, through: int | None = None) -> Iterator[Link]:
     """Yield the links of all rows (up to number `through`) in the order of their numbers."""
     streams = (
         _stream(db, rows.ATTEMPT_OPENED, rows.OPENING, through),
@@ -132,7 +142,7 @@ def _whole(db: Database, through: int) -> int:
 def _verified(db: Database, state: State, end: int) -> ChainHead:
     """Return link `end` after checking all up to it; ChainBroken."""
     last = state.checkpoint
-    for last in chain.checked(db.key, state.checkpoint, _links(db, end)):
+    for last in chain.checked(db.key, state.checkpoint, links(db, end)):
         if last.sequence == end:
             return last
     raise ChainBroken(f"record: link {last.sequence + 1} is missing: nothing more was pruned", last.sequence + 1)

@@ -45,6 +45,42 @@ def floors(db: Database, state: State) -> dict[str, int]:
     return found
 
 
+def take(db: Database, state: State, member: SignedMember) -> State:
+    """Insert or replace a member with what the list that this one follows holds; return the state to be kept.
+
+    RecordsFailed for a version lower than the floor: what was deleted may come back, what is older may not.
+    """
+    held = floors(db, state)
+    floor = held.get(member.id, 0)
+    if member.version < floor:
+        raise RecordsFailed(f"member {member.id}: version {member.version} is older than {floor}, which was held here")
+    _replace(db, member)
+    return replace(state, floors=_digest(db.key, {**held, member.id: member.version}))
+
+
+def drop(db: Database, member_id: str) -> None:
+    """Delete a member; its floor stays."""
+    db.all("DELETE FROM templates WHERE member_id = ?", member_id)
+    db.all("DELETE FROM members WHERE id = ?", member_id)
+
+
+def note_synced(db: Database, at: str) -> None:
+    """Keep, sealed, when the list was last found to be the one that it follows."""
+    db.all("DELETE FROM following")
+    db.insert("following", {"synced_at": at, "mac": chain.seal(db.key, "synced", at)})
+
+
+def synced(db: Database) -> str | None:
+    """Return when that was, None for never; RecordsFailed where it is not what was sealed."""
+    found = db.all("SELECT synced_at, mac FROM following")
+    if not found:
+        return None
+    at = str(found[0]["synced_at"])
+    if len(found) > 1 or chain.seal(db.key, "synced", at) != found[0]["mac"]:
+        raise RecordsFailed(f"records: {db.path}: the time of the last look at the members was altered")
+    return at
+
+
 def put(db: Database, state: State, member: SignedMember) -> State:
     """Insert or replace a member and raise its floor; return the state with the new floors, to be kept by the caller.
 

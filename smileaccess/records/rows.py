@@ -6,7 +6,7 @@ The same columns are linked by the chain and kept by every adapter, so that a re
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -42,6 +42,12 @@ LATER = frozenset({"cost"})
 """Columns that version 1 of the tables did not have."""
 
 EVENT = ("id", "door", "at", "kind", "who", "why", "detail")
+
+FORWARDED: Mapping[str, tuple[str, ...]] = {
+    "attempts": (*OPENING, "open_seq", "open_hash", *CLOSING, "seq", "hash"),
+    "door_events": (*EVENT, "seq", "hash"),
+}
+"""What goes to a central database of each table: the links' numbers and hashes as well."""
 
 ATTEMPT_OPENED, ATTEMPT_CLOSED, DOOR_EVENT = "attempt opened", "attempt closed", "event"
 """What a link stands for."""
@@ -174,6 +180,14 @@ def event_of(row: Mapping[str, Any]) -> DoorEvent:
         )
     except (TypeError, ValueError) as error:
         raise _damaged("event", row, error) from error
+
+
+def mentions(attempt: Attempt, member_id: str) -> bool:
+    """Say whether an attempt's row holds this id, as its member or as a candidate that was examined."""
+    if attempt.member_id == member_id:
+        return True
+    examined: Sequence[Any] = attempt.detail.get("examinations", ())
+    return any(candidate.get("member") == member_id for each in examined for candidate in each.get("candidates") or ())
 
 
 def _check_bill(bill: Bill) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -122,6 +123,13 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE bills (day TEXT, payer TEXT, calls INTEGER NOT NULL, micros INTEGER NOT NULL, "
         "PRIMARY KEY (day, payer)) STRICT",
     ),
+    (
+        "CREATE TABLE forwarding (through INTEGER NOT NULL) STRICT",
+        "INSERT INTO forwarding VALUES (0)",
+        "CREATE TABLE set_aside (seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, row_id TEXT NOT NULL, "
+        "error TEXT NOT NULL, at TEXT NOT NULL) STRICT",
+        "CREATE TABLE following (synced_at TEXT NOT NULL, mac TEXT NOT NULL) STRICT",
+    ),
 )
 """What leads from each version to the next, from version 1 on: new files and old ones go the same way."""
 
@@ -157,9 +165,30 @@ def create(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:
     except OSError as error:
         raise RecordsUnavailable(f"records: {path}: cannot be made: {error.strerror}") from error
     finally:
-        for end in ("", "-journal", "-wal", "-shm"):
-            with contextlib.suppress(OSError):
-                temporary.with_name(temporary.name + end).unlink()
+        _unlink(temporary)
+
+
+def restore(copy: Path, path: Path, check: Callable[[Path], None]) -> None:
+    """Put a copy of a record in its place whole or not at all, after `check` has opened what will stand there.
+
+    RecordsFailed where something is at `path` already or the copy is not ours; RecordsUnavailable.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _MODE)
+        with os.fdopen(handle, "wb") as made, copy.open("rb") as found:
+            os.fchmod(handle, _MODE)
+            shutil.copyfileobj(found, made)
+            made.flush()
+            os.fsync(handle)
+        check(temporary)
+        put_in_place(temporary, path)
+    except FileExistsError as error:
+        raise RecordsFailed(f"records: {path}: exists already: move it away to put a backup in its place") from error
+    except OSError as error:
+        raise RecordsUnavailable(f"records: {error.filename or path}: {error.strerror}") from error
+    finally:
+        _unlink(temporary)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -181,6 +210,12 @@ def connect(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def _unlink(temporary: Path) -> None:
+    for end in ("", "-journal", "-wal", "-shm"):
+        with contextlib.suppress(OSError):
+            temporary.with_name(temporary.name + end).unlink()
 
 
 def _build(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:

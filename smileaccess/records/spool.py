@@ -7,18 +7,22 @@ The attempts and events are linked by a keyed hash (`chain`), so that whoever wr
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from smileaccess.delivery import Room
 from smileaccess.encoding import moment, stamp
 from smileaccess.errors import RecordsFailed, RecordsUnavailable
 from smileaccess.model import Attempt, Bill, ChainHead, DoorEvent, Outcome, Reason, SignedMember, uuid7
-from smileaccess.records import audit, memberlist, rows
-from smileaccess.records.chain import State
+from smileaccess.records import audit, comparing, memberlist, rows, schema
+from smileaccess.records.chain import Link, State
+from smileaccess.records.comparing import Comparison
 from smileaccess.records.database import Database
+from smileaccess.records.outbox import Outbox
 
 PAGE_ROWS = 500
 """Rows read at once by a listing, so that a slow reader holds no old snapshot."""
@@ -31,6 +35,14 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many bytes the record may use (0: no limit), and how many it leaves free on the disk."""
+
+    bytes: int = 0
+    reserve: int = 0
+
+
 class Spool:
     """Records and Members on SQLite (WAL, synchronous=FULL): what a method returned from survives a power cut.
 
@@ -38,8 +50,11 @@ class Spool:
     each with its own instance. A method that cannot get the file within `schema.BUSY_S` raises RecordsUnavailable.
     """
 
-    def __init__(self, database: Database, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self, database: Database, now: Callable[[], datetime] = _utc_now, limits: Limits | None = None
+    ) -> None:
         self._db = database
+        self._limits = limits or Limits()
         self._revision: tuple[tuple[int, int], int] | None = None
         self._now = now
 
@@ -61,6 +76,7 @@ class Spool:
         *,
         must_exist: bool = True,
         now: Callable[[], datetime] = _utc_now,
+        limits: Limits | None = None,
     ) -> Spool:
         """Open a door's record; without `must_exist` a missing one is made.
 
@@ -70,11 +86,27 @@ class Spool:
         if not must_exist and not path.exists():
             with contextlib.suppress(RecordsFailed):  # another process was first
                 Database.create(path, door, chain_key, stamp(now()))
-        return cls(Database(path, door, chain_key), now)
+        return cls(Database(path, door, chain_key), now, limits)
+
+    def room(self) -> Room:
+        """Return how full the record is, and how much room the disk has; RecordsUnavailable."""
+        pages = self._db.one("PRAGMA page_count") - self._db.one("PRAGMA freelist_count")
+        try:
+            disk = os.statvfs(self._db.path.parent)
+        except OSError as error:
+            raise RecordsUnavailable(f"records: {self._db.path}: {error.strerror}: look at its folder") from error
+        used = int(pages * self._db.one("PRAGMA page_size"))
+        return Room(used, self._limits.bytes, disk.f_bavail * disk.f_frsize, self._limits.reserve)
 
     def open_attempt(self, attempt: Attempt) -> ChainHead:
-        """Put down that an attempt began, with what is known by then."""
+        """Put down that an attempt began, with what is known by then.
+
+        RecordsUnavailable where the record has reached its size, or the disk its reserve: what is under way and what
+        else happens can still be put down.
+        """
         self._db.check_door(attempt.door)
+        if (room := self.room()).full:
+            raise RecordsUnavailable(f"records: {self._db.path}: {_fullness(room)}")
         columns = rows.opening(attempt)
         with self._db.writing() as state:
             head = self._db.link(state, rows.ATTEMPT_OPENED, columns)
@@ -163,6 +195,11 @@ class Spool:
         except ValueError as error:
             raise RecordsFailed(f"records: newest time damaged ({error}): run `smileaccess attempts verify`") from error
 
+    def mentions(self, member_id: str) -> tuple[int, int]:
+        """Return on how many attempts, and on how many events, a member's id stands; reads everything on record."""
+        found = sum(rows.mentions(attempt, member_id) for attempt in self.attempts())
+        return found, sum(event.detail.get("member") == member_id for event in self.events())
+
     def head(self) -> ChainHead:
         """Return the chain's head; number 0 with a hash of the door's own for an empty record."""
         with self._db.reading() as state:
@@ -181,14 +218,46 @@ class Spool:
         """
         return audit.verify(self._db, head)
 
-    def prune(self, before: datetime, who: str, why: str) -> int:
+    def copy_to(self, path: Path) -> int:
+        """Write the record as it is now into an empty file, durably; return how many links its chain has.
+
+        RecordsUnavailable, RecordsFailed.
+        """
+        links = self.head().sequence
+        self._db.all("VACUUM INTO ?", str(path))
+        with path.open("rb") as copy:
+            os.fsync(copy.fileno())
+        return links
+
+    @classmethod
+    def restore(cls, copy: Path, path: Path, door: str, chain_key: bytes) -> None:
+        """Put a copy of this door's record in its place, where there is none.
+
+        RecordsFailed where a record is there, or the copy is no record of this door under this key;
+        RecordsUnavailable.
+        """
+        schema.restore(copy, path, lambda found: Database(found, door, chain_key).close())
+
+    def outbox(self) -> Outbox:
+        """Return what of this record waits for a central database, on the same connection and thread."""
+        return Outbox(self._db)
+
+    def compare(self, there: Callable[[int], Iterator[Link]]) -> Comparison:
+        """Check the whole chain over this record and what the central database holds of it; ChainBroken.
+
+        `there` gives its links up to a number, in order.
+        """
+        return comparing.compare(self._db, there)
+
+    def prune(self, before: datetime, who: str, why: str, *, delivered: bool = False) -> int:
         """Delete whole attempts and events older than `before` from the chain's beginning, leave a checkpoint.
 
         Stops at the first that is younger or open, and never takes the newest link. The event `records_pruned` goes
         on record first; what is deleted is verified first, and a bad link is ChainBroken and stays. In batches, so
-        that other writers come in between. Return how many attempts and events were deleted.
+        that other writers come in between. With `delivered` it keeps what a central database does not have yet, or
+        has refused. Return how many attempts and events were deleted.
         """
-        through, count = audit.prunable(self._db, stamp(before))
+        through, count = audit.prunable(self._db, stamp(before), delivered=delivered)
         if count:
             detail = {"before": stamp(before), "through": through, "rows": count}
             self.add_event(DoorEvent(uuid7(), self._db.door, self._now(), "records_pruned", who, why, detail))
@@ -219,6 +288,32 @@ class Spool:
         with self._db.writing() as state:
             self._add(memberlist.put(self._db, state, member), event)
         self.erase()
+
+    def take_member(self, member: SignedMember, event: DoorEvent) -> None:
+        """Insert or replace a member with what the central list holds, and put the event on record, both or neither.
+
+        RecordsFailed for a version lower than the floor. What is replaced is overwritten in the file.
+        """
+        with self._db.writing() as state:
+            self._add(memberlist.take(self._db, state, member), event)
+        self.erase()
+
+    def drop_member(self, member_id: str, event: DoorEvent) -> None:
+        """Delete a member that the central list holds no more, its bytes too; its floor stays."""
+        with self._db.writing() as state:
+            memberlist.drop(self._db, member_id)
+            self._add(state, event)
+        self.erase()
+
+    def synced(self, at: datetime) -> None:
+        """Put down that the copy of the members was found to be the central list at this time."""
+        with self._db.writing():
+            memberlist.note_synced(self._db, stamp(at))
+
+    def synced_at(self) -> datetime | None:
+        """Return when that was last, None for never; RecordsFailed if tampered with."""
+        found = memberlist.synced(self._db)
+        return None if found is None else moment(found)
 
     def erase(self) -> bool:
         """Empty the write-ahead log into the file, over what was replaced; say whether nothing of it is left.
@@ -288,6 +383,13 @@ class Spool:
                 return
             left = None if left is None else left - size
             given[f"({time}, id) < (?, ?)"] = [page[-1][time], page[-1]["id"]]
+
+
+def _fullness(room: Room) -> str:
+    if 0 < room.limit <= room.used:
+        used = f"holds {room.used >> 20} MB of at most {room.limit >> 20}"
+        return f"{used}: let it deliver, prune with `smileaccess attempts prune`, or raise [records] limit_mb"
+    return f"the disk has {room.free >> 20} MB left, of which {room.reserve >> 20} are kept: make room"
 
 
 def _stamp(when: datetime | None) -> str | None:

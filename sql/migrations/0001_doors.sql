@@ -1,7 +1,8 @@
--- The doors that write here; `account` is the login that each may use, and a revoked one is shut out.
+-- The doors that write here; `account` is the login that each may use, from `host`, and a revoked one is shut out.
 CREATE TABLE doors (
     name VARCHAR(64) NOT NULL,
     account VARCHAR(32) NULL,
+    host VARCHAR(255) NOT NULL DEFAULT '%',
     registered_at DATETIME(6) NOT NULL,
     revoked_at DATETIME(6) NULL,
     note VARCHAR(200) NOT NULL DEFAULT '',

@@ -5,5 +5,6 @@ CREATE TABLE chain_heads (
     sequence BIGINT NOT NULL,
     hash CHAR(64) NOT NULL,
     at DATETIME(6) NOT NULL,
-    PRIMARY KEY (door, record, sequence)
+    PRIMARY KEY (door, record, sequence),
+    KEY chain_heads_by_time (door, at)
 ) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
