@@ -21,6 +21,10 @@ HOURS = questions.per_hour(DAY_TEXT["since"], DAY_TEXT["until"])
 IN_RANGE = "SELECT COUNT(*) FROM attempts WHERE opened_at >= %s AND opened_at < %s"
 
 
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
 def timed(link: Link, ask: Callable[[], int]) -> tuple[Reads, float]:
     """Return what is read for a question, and its milliseconds when it is asked once more."""
     found = reads(link, ask)
@@ -31,7 +35,7 @@ def timed(link: Link, ask: Callable[[], int]) -> tuple[Reads, float]:
 
 def show(name: str, found: Reads, took_ms: float, fault: str) -> bool:
     """Print a line and say whether the rule was kept."""
-    print(f"{name:34}{found.returned:>10}{found.rows:>12}{took_ms:>10.1f}  {fault or 'ok'}")
+    say(f"{name:34}{found.returned:>10}{found.rows:>12}{took_ms:>10.1f}  {fault or 'ok'}")
     return not fault
 
 
@@ -62,8 +66,8 @@ def main(attempts: int) -> int:
         central = prepared(server)
         with closing(central.link(timeout_s=600)) as link, closing(central.door("door_3")) as door:
             fill(link, max(1, attempts // PART))
-            print(f"{link.one('SELECT COUNT(*) FROM attempts')} attempts")
-            print(f"{'question':34}{'returned':>10}{'rows read':>12}{'ms':>10}")
+            say(f"{link.one('SELECT COUNT(*) FROM attempts')} attempts")
+            say(f"{'question':34}{'returned':>10}{'rows read':>12}{'ms':>10}")
             return 0 if all([*lists(link, door), *counts(link)]) else 1
 
 

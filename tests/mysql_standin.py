@@ -7,6 +7,7 @@ page_caching_sha2_authentication_exchanges), and MariaDB's for ed25519; it knows
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import os
 import socket
@@ -109,7 +110,7 @@ class StandIn:
         """What clients sent: whether it was encrypted, and a packet's payload."""
         self.statements: list[str] = []
         self.connections = 0
-        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.key = _key()
         self._ended = threading.Event()
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -120,7 +121,7 @@ class StandIn:
 
     @property
     def port(self) -> int:
-        return int(self._listener.getsockname()[1])
+        return 0 if self._path else int(self._listener.getsockname()[1])
 
     @property
     def address(self) -> str:
@@ -172,6 +173,8 @@ class StandIn:
         except (OSError, EOFError):  # the client went away, or this ends
             pass
         finally:
+            with suppress(OSError):
+                session.sock.shutdown(socket.SHUT_RDWR)  # closing does not: `_open` holds it too
             session.sock.close()
 
     def _converse(self, session: _Session) -> None:
@@ -316,6 +319,11 @@ class _Session:
                 raise EOFError
             found += chunk
         return bytes(found)
+
+
+@functools.cache
+def _key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def _listener(path: Path | None) -> socket.socket:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from smileaccess.keys import DESK_KEYS, make_keys
 from smileaccess.model import Attempt, Consent, DoorEvent, IndexedFace, Member, MemberStatus, Template, uuid7
 from smileaccess.records import rows
-from smileaccess.records.mysql import migrations
+from smileaccess.records.mysql import doors, migrations
 from smileaccess.records.mysql.archive import TIMES, spelled
 from smileaccess.records.mysql.link import Address, Link, Login
 from tests.house import Result, run
@@ -20,12 +20,9 @@ from tests.mariadb import MariaDB
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PRIVATE = b"e" * 32
-PASSWORD = "secret"  # noqa: S105 -- of a server that lives as long as the tests
+PASSWORD = "secret"
 
 Some = TypeVar("Some", bound=Link)
-
-VIEWS = ("own_attempts", "own_door_events", "own_chain_heads", "own_confirmations", "own_contacts")
-READ_ONLY = ("own_members", "own_faces")
 
 
 @dataclass
@@ -44,15 +41,19 @@ class Center:
 
     def add_door(self, name: str, *, revoked_at: datetime | None = None) -> str:
         """Register a door with an account of its own, and return the account."""
-        account = f"{name}_{self.database[-6:]}"
-        revoked = spelled(revoked_at.isoformat()[:-6] + "Z") if revoked_at else None
-        sql = "INSERT INTO doors (name, account, registered_at, revoked_at) VALUES (%s, %s, '2026-01-01', %s)"
-        self.run(sql, name, account, revoked)
-        self.run(f"CREATE USER '{account}'@'%%' IDENTIFIED BY '{PASSWORD}'")
-        for view in VIEWS:
-            self.run(f"GRANT SELECT, INSERT ON {self.database}.{view} TO '{account}'@'%%'")
-        for view in READ_ONLY:
-            self.run(f"GRANT SELECT ON {self.database}.{view} TO '{account}'@'%%'")
+        account = f"{name}_{self.database}"
+        with closing(self.link()) as link:
+            doors.register(link, name, account, PASSWORD, NOON)
+        self.run(
+            "UPDATE doors SET revoked_at = %s WHERE name = %s", revoked_at and revoked_at.replace(tzinfo=None), name
+        )
+        return account
+
+    def admit(self, kind: str) -> str:
+        """Make the account of an enroller or a reader, and return it."""
+        account = f"{kind}_{self.database}"
+        with closing(self.link()) as link:
+            doors.admit(link, kind, account, PASSWORD)
         return account
 
     def put(self, *attempts: Attempt) -> None:
@@ -78,7 +79,7 @@ class Center:
             for each in made
         ]
         marks = ", ".join(["%s"] * len(told[0]))
-        sql = f"INSERT INTO {table} ({', '.join(told[0])}) VALUES ({marks})"  # noqa: S608 -- our own names
+        sql = f"INSERT INTO {table} ({', '.join(told[0])}) VALUES ({marks})"
         with closing(self.server.connect(self.database)) as connection, connection.cursor() as cursor:
             cursor.executemany(sql, [tuple(each.values()) for each in told])
 

@@ -178,7 +178,7 @@ class TestTrouble:
         left = [1]
 
         def trouble(now: str, sql: str) -> None:
-            if (now, sql.split()[0]) == (when, wanted) and left:
+            if (now, sql.split(maxsplit=1)[0]) == (when, wanted) and left:
                 left.clear()
                 link.close()
                 then()
@@ -225,7 +225,7 @@ class TestTrouble:
                 put(CentralMembers(link), person())
         assert center.run("SELECT COUNT(*) FROM members") == [(int(times < TRIES),)]
 
-    def test_without_a_server_it_is_unavailable(self, center: Center, link: Troubled) -> None:
+    def test_without_a_server_it_is_unavailable(self, link: Troubled) -> None:
         def trouble(_now: str, _sql: str) -> None:
             raise RecordsUnavailable("mysql: gone away")
 

@@ -1,19 +1,24 @@
-"""What every adapter of the Records port promises, over the fake and the spool."""
+"""What every adapter of the Records port promises, over the fake and the spool; to be read, the central one too."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from smileaccess.errors import ChainBroken, RecordsFailed, RecordsUnavailable
 from smileaccess.model import Attempt, Bill, ChainHead, DoorEvent, Emotion, Outcome, Payer, Reason, Trigger, uuid7
-from smileaccess.ports import Records
+from smileaccess.ports import RecordReader, Records
+from smileaccess.records.mysql.central import CentralRecords
 from smileaccess.records.spool import Spool
 from tests.fakes_records import FakeRecords
+from tests.office import new_center
 
 DOOR = "test"
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -22,13 +27,32 @@ TODAY = date(2026, 11, 22)
 
 @pytest.fixture(params=["fake", "spool"])
 def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Records]:
-    made: Records = (
-        FakeRecords(DOOR)
-        if request.param == "fake"
-        else Spool.create(tmp_path / "records.db", DOOR, b"c" * 32, now=lambda: NOON + timedelta(days=9))
-    )
+    made: Records = FakeRecords(DOOR) if request.param == "fake" else spool_in(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture(params=["fake", "spool", "central"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
+    """A record to be read, to which attempts that have ended and events come by whatever way."""
+    if request.param == "central":
+        center = new_center(request.getfixturevalue("mariadb"))
+        with closing(center.link()) as link:
+            yield Kept(CentralRecords(link), center.put, center.add_event)
+        return
+    with closing(FakeRecords(DOOR) if request.param == "fake" else spool_in(tmp_path)) as made:
+        yield Kept(made, partial(put, made), made.add_event)
+
+
+@dataclass(frozen=True)
+class Kept:
+    records: RecordReader
+    put: Callable[..., object]
+    add_event: Callable[[DoorEvent], object]
+
+
+def spool_in(folder: Path) -> Spool:
+    return Spool.create(folder / "records.db", DOOR, b"c" * 32, now=lambda: NOON + timedelta(days=9))
 
 
 def opened(minute: int = 0) -> Attempt:
@@ -82,16 +106,37 @@ def test_an_open_attempt_is_kept_with_nothing_of_its_end(records: Records) -> No
     assert records.attempt(attempt.id) == attempt
 
 
-def test_a_closed_attempt_comes_back_equal(records: Records) -> None:
-    attempt = granted(opened())
-    put(records, attempt)
-    assert records.attempt(attempt.id) == attempt
+@pytest.mark.parametrize("end", [granted, denied], ids=["granted", "denied"])
+def test_a_closed_attempt_comes_back_equal(kept: Kept, end: Callable[[Attempt], Attempt]) -> None:
+    attempt = end(opened())
+    kept.put(attempt)
+    assert kept.records.attempt(attempt.id) == attempt
+    assert list(kept.records.attempts()) == [attempt]
 
 
-def test_an_event_comes_back_equal(records: Records) -> None:
+def test_an_event_comes_back_equal(kept: Kept) -> None:
     one = event()
-    records.add_event(one)
-    assert list(records.events()) == [one]
+    kept.add_event(one)
+    assert list(kept.records.events()) == [one]
+
+
+def test_an_empty_record_has_nothing_to_read(kept: Kept) -> None:
+    assert list(kept.records.attempts()) == list(kept.records.events()) == []
+    assert (kept.records.newest(), kept.records.mentions("m_1")) == (None, (0, 0))
+
+
+def test_mentions_count_an_id_as_member_as_candidate_and_in_events(kept: Kept) -> None:
+    """Each row once; other ids, and the name of something else, are not counted."""
+    examined = {"examinations": [{"candidates": [{"member": "m_1", "similarity": 99.0}]}, {"candidates": None}]}
+    attempts = [granted(opened(number), member) for number, member in enumerate(["m_1", "m_2", "m_11"])]
+    attempts.append(replace(denied(opened(3)), detail=examined))
+    attempts.append(replace(granted(opened(4)), detail=examined))
+    kept.put(*attempts)
+    for number, member in enumerate(["m_1", "m_1", "m_2", "m_12"]):
+        kept.add_event(replace(event(number), detail={"member": member}))
+    kept.add_event(event(9))
+    assert kept.records.mentions("m_1") == (3, 2)
+    assert kept.records.mentions("m_3") == (0, 0)
 
 
 def test_each_write_is_one_link_and_returns_the_head(records: Records) -> None:
@@ -170,14 +215,14 @@ def test_what_a_crash_left_open_is_closed_as_internal_error(records: Records) ->
     assert records.close_open_attempts(DOOR, NOON) == []
 
 
-def test_attempts_and_events_come_newest_first(records: Records) -> None:
+def test_attempts_and_events_come_newest_first(kept: Kept) -> None:
     attempts = [denied(opened(minute)) for minute in (3, 1, 2)]
-    put(records, *attempts)
+    kept.put(*attempts)
     events = [event(minute) for minute in (5, 9, 7)]
     for one in events:
-        records.add_event(one)
-    assert list(records.attempts()) == [attempts[0], attempts[2], attempts[1]]
-    assert list(records.events()) == [events[1], events[2], events[0]]
+        kept.add_event(one)
+    assert list(kept.records.attempts()) == [attempts[0], attempts[2], attempts[1]]
+    assert list(kept.records.events()) == [events[1], events[2], events[0]]
 
 
 @pytest.mark.parametrize(
@@ -195,18 +240,18 @@ def test_attempts_and_events_come_newest_first(records: Records) -> None:
         ({"outcome": "granted", "limit": 1, "until": NOON + timedelta(minutes=1)}, [0]),
     ],
 )
-def test_filters_hold_together(records: Records, given: dict[str, object], minutes: list[int]) -> None:
-    put(records, granted(opened(0)), denied(opened(1), Reason.TIMEOUT), granted(opened(2), "m_2"), denied(opened(3)))
-    found = [(attempt.opened_at - NOON).seconds // 60 for attempt in records.attempts(**given)]
+def test_filters_hold_together(kept: Kept, given: dict[str, Any], minutes: list[int]) -> None:
+    kept.put(granted(opened(0)), denied(opened(1), Reason.TIMEOUT), granted(opened(2), "m_2"), denied(opened(3)))
+    found = [(attempt.opened_at - NOON).seconds // 60 for attempt in kept.records.attempts(**given)]
     assert found == minutes
 
 
-def test_events_are_filtered_by_time_and_number(records: Records) -> None:
+def test_events_are_filtered_by_time_and_number(kept: Kept) -> None:
     events = [event(minute) for minute in range(3)]
     for one in events:
-        records.add_event(one)
-    assert list(records.events(since=NOON + timedelta(minutes=1))) == [events[2], events[1]]
-    assert list(records.events(limit=1)) == [events[2]]
+        kept.add_event(one)
+    assert list(kept.records.events(since=NOON + timedelta(minutes=1))) == [events[2], events[1]]
+    assert list(kept.records.events(limit=1)) == [events[2]]
 
 
 def test_bills_are_summed_up_by_day_and_payer(records: Records) -> None:
@@ -248,23 +293,23 @@ def test_a_bill_is_no_link_and_pruning_leaves_it(records: Records) -> None:
     assert records.bills(TODAY) == [bill]
 
 
-def test_an_attempt_is_found_by_a_beginning_that_fits_one_only(records: Records) -> None:
+def test_an_attempt_is_found_by_a_beginning_that_fits_one_only(kept: Kept) -> None:
     one, other = opened(0), opened(1000)
-    put(records, denied(one), denied(other))
-    assert records.attempt(one.id.upper()[:20]).id == one.id
+    kept.put(denied(one), denied(other))
+    assert kept.records.attempt(one.id.upper()[:20]).id == one.id
     for wanted in ("", one.id[:3], "ffff", "%", "0_"):
         with pytest.raises(RecordsFailed):
-            records.attempt(wanted)
+            kept.records.attempt(wanted)
 
 
-def test_newest_is_the_latest_time_of_any_row(records: Records) -> None:
+def test_newest_is_the_latest_time_of_any_row(kept: Kept) -> None:
     attempt = denied(opened())
-    put(records, attempt)
-    assert records.newest() == attempt.closed_at
+    kept.put(attempt)
+    assert kept.records.newest() == attempt.closed_at
     late = event(60)
-    records.add_event(late)
-    records.add_event(event(30))
-    assert records.newest() == late.at
+    kept.add_event(late)
+    kept.add_event(event(30))
+    assert kept.records.newest() == late.at
 
 
 def test_verify_holds_a_record_against_a_head(records: Records) -> None:

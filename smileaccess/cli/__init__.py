@@ -45,7 +45,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "collection": Lazy("smileaccess.cli.collection:collection", "Make and look at collections of Amazon Rekognition."),
     "attempts": Lazy("smileaccess.cli.attempts:attempts", "Read, check, export and try attempts."),
     "database": Lazy("smileaccess.cli.database:database", "Make, back up and describe the databases."),
-    "door": Lazy("smileaccess.cli.door:door", "Ask the running door: status, attempt, unlock."),
+    "door": Lazy("smileaccess.cli.door:door", "Ask the running door; register and revoke doors."),
     "keys": Lazy("smileaccess.cli.keys:keys", "Make and show the keys of this installation."),
     "config": Lazy("smileaccess.cli.config:config", "Show and check the settings."),
     "doctor": Lazy("smileaccess.cli.doctor:doctor", "Look at the whole installation, and say what to mend."),

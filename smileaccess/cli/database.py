@@ -35,6 +35,10 @@ NOWHERE = "information_schema"
 """A database that every server has: what to connect to before ours is made."""
 
 
+SECRET_BYTES = 24
+"""Random bytes of a password that we make: 192 bits."""
+
+
 @click.group(short_help="Make, upgrade, describe, back up and restore the databases.")
 def database() -> None:
     """Make, upgrade, describe, back up and restore the databases.
@@ -60,6 +64,40 @@ def admin_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+host_option = click.option(
+    "--host",
+    default="%",
+    metavar="HOST",
+    help="From where the account may log in: an address, or a pattern such as 10.1.%. Default: anywhere.",
+)
+secret_option = click.option(
+    "--secret",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="New file for the password that is made (mode 0600); it is shown nowhere else.",
+)
+
+
+@contextlib.contextmanager
+def secret_for(path: Path) -> Iterator[str]:
+    """Make a password and write it to a new file that nobody else may read; where its account is not made, it goes."""
+    from smileaccess.durable import write_new  # noqa: PLC0415
+
+    password = secrets.token_urlsafe(SECRET_BYTES)
+    try:
+        write_new(path, f"{password}\n", 0o600)
+    except FileExistsError as error:
+        raise SmileAccessError(f"--secret {path}: exists: give another name") from error
+    except OSError as error:
+        raise SmileAccessError(f"--secret {path}: {error.strerror}: give a place that you may write") from error
+    try:
+        yield password
+    except BaseException:
+        path.unlink()
+        raise
 
 
 @contextlib.contextmanager
@@ -88,7 +126,7 @@ def is_central(app: App, here: bool) -> bool:
     return False
 
 
-@database.command()
+@database.command(short_help="Make the database and its tables.")
 @admin_options
 @local_option
 @pass_app
@@ -118,7 +156,7 @@ def _init_here(app: App) -> None:
     say(f"{app.settings().records.database}: the record of {app.settings().door.name}, {head.sequence} links")
 
 
-@database.command()
+@database.command(short_help="Bring the tables up to this program's version.")
 @admin_options
 @local_option
 @pass_app
@@ -154,7 +192,7 @@ def _migrate(app: App, user: str, password_file: Path | None) -> None:
     )
 
 
-@database.command()
+@database.command(short_help="Tell how the databases stand.")
 @local_option
 @json_option
 @pass_app
@@ -245,11 +283,12 @@ def _status_there(app: App) -> dict[str, Any]:
         if not problems:
             found["members"] = link.one(f"SELECT COUNT(*) FROM {readable(link, 'members')}")  # noqa: S608 -- our own names
             if readable(link, "doors") == "doors":
-                found["doors"] = [_door_to_plain(each) for each in doors.doors(link)]
+                found["doors"] = [door_to_plain(each) for each in doors.doors(link)]
     return found
 
 
-def _door_to_plain(door: Door) -> dict[str, Any]:
+def door_to_plain(door: Door) -> dict[str, Any]:
+    """Return a registered door for JSON."""
     from smileaccess.encoding import stamp  # noqa: PLC0415
 
     return {
@@ -413,7 +452,34 @@ def _progress(verb: str) -> Iterator[Callable[[str, int], None]]:
         yield tell
 
 
-@database.command()
+@database.command(short_help="Make an account for enrolling or for reading.")
+@click.argument("kind", type=click.Choice(["enroller", "reader"]))
+@click.argument("name")
+@host_option
+@secret_option
+@admin_options
+@pass_app
+def account(app: App, kind: str, name: str, host: str, secret: Path, user: str, password_file: Path | None) -> None:
+    """Make the account NAME at the central database, and give it what its KIND may do (sql/grants.sql).
+
+    \b
+    enroller  changes members and faces, and reads the rest
+    reader    reads all but templates and signed documents
+
+    A door's account is made by `smileaccess door register`.
+
+    \b
+    Example:
+      smileaccess database account enroller desk --secret desk.pw --user root
+    """
+    from smileaccess.records.mysql import doors  # noqa: PLC0415
+
+    with admin_link(app, user, password_file) as link, secret_for(secret) as password:
+        doors.admit(link, kind, name, password, host)
+    say(f"account {name} ({kind}): made; its password is in {secret}")
+
+
+@database.command(short_help="Offer again what the central database refused.")
 @json_option
 @pass_app
 def resend(app: App, as_json: bool) -> None:

@@ -22,6 +22,7 @@ from smileaccess.cli.common import (
     table,
     why_option,
 )
+from smileaccess.cli.doors import list_, register, revoke
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     from smileaccess.control import ControlClient
 
 
-@click.group(short_help="Ask the running door: status, attempt, unlock.")
+@click.group(short_help="Ask the running door; let doors into the central database.")
 def door() -> None:
-    """Ask the running door, over its socket.
+    """Ask the running door, over its socket; register and revoke doors at the central database.
 
     Who may do what is settled by the system groups in [control] of the settings, and every use is put on record
     with who and why.
@@ -41,6 +42,11 @@ def door() -> None:
       smileaccess door status
       smileaccess door unlock --why "delivery, seen at the window"
     """
+
+
+door.add_command(register)
+door.add_command(revoke)
+door.add_command(list_)
 
 
 def _client(app: App) -> ControlClient:

@@ -29,6 +29,7 @@ from smileaccess.cli.common import (
     why_option,
 )
 from smileaccess.cli.importing import import_
+from smileaccess.cli.publishing import publish
 from smileaccess.cli.reconcile import reconcile
 from smileaccess.cli.sources import MembersList, members_list
 from smileaccess.errors import CollectionUnavailable, MemberNotFound, RecordsUnavailable, SmileAccessError
@@ -50,6 +51,7 @@ def members() -> None:
 
 members.add_command(import_)
 members.add_command(reconcile)
+members.add_command(publish)
 
 
 @dataclass(frozen=True, slots=True)

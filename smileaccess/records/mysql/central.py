@@ -51,20 +51,14 @@ class CentralRecords:
 
         Read in pages: between two attempts other methods may be used. Only those that have ended are here.
         """
-        tests = {
-            "opened_at >= %s": _time(since),
-            "opened_at < %s": _time(until),
-            "outcome = %s": outcome,
-            "reason = %s": reason,
-            "member_id = %s": member_id,
-            **self._only(),
-        }
-        return map(rows.attempt_of, self._newest_first("attempts", _ATTEMPT, "opened_at", tests, limit))
+        equal = {"member_id": member_id, "reason": reason, "door": self._door, "outcome": outcome}
+        bounds = {"opened_at >= %s": _time(since), "opened_at < %s": _time(until)}
+        return map(rows.attempt_of, self._newest_first("attempts", _ATTEMPT, "opened_at", equal, bounds, limit))
 
     def attempt(self, attempt_id: str) -> Attempt:
         """Return one attempt by its id or an unambiguous beginning of it; RecordsFailed if there is none."""
         wanted = attempt_id.strip().lower()
-        tests = {"id >= %s": wanted, "id < %s": wanted + _LAST_TEXT, **self._only()}
+        tests = {"id >= %s": wanted, "id < %s": wanted + _LAST_TEXT, "door = %s": self._door}
         found = self._page("attempts", _ATTEMPT, tests, "id LIMIT 2") if wanted else []
         if not found:
             raise RecordsFailed(f"attempt {attempt_id!r}: there is none: see `smileaccess attempts list`")
@@ -74,17 +68,19 @@ class CentralRecords:
 
     def events(self, *, since: datetime | None = None, limit: int | None = None) -> Iterator[DoorEvent]:
         """Yield door events, newest first; read in pages, as `attempts` are."""
-        tests = {"at >= %s": _time(since), **self._only()}
-        return map(rows.event_of, self._newest_first("door_events", _EVENT, "at", tests, limit))
+        bounds = {"at >= %s": _time(since)}
+        return map(rows.event_of, self._newest_first("door_events", _EVENT, "at", {"door": self._door}, bounds, limit))
 
     def newest(self) -> datetime | None:
         """Return the latest time on record, or None for an empty record; of attempts it looks at the last page only."""
-        latest = [
-            max(row[time] for row in page for time in times)
-            for table, times in (("attempts", ("opened_at", "closed_at")), ("door_events", ("at",)))
-            if (page := list(self._newest_first(table, f"id, {', '.join(times)}", times[0], self._only(), PAGE_ROWS)))
+        asked = (("attempts", ("opened_at", "closed_at")), ("door_events", ("at",)))
+        equal = {"door": self._door}
+        pages = [
+            list(self._newest_first(table, ", ".join(("id", *times)), times[0], equal, {}, PAGE_ROWS))
+            for table, times in asked
         ]
-        return moment(max(latest)) if latest else None
+        found = [row[time] for (_, times), page in zip(asked, pages, strict=True) for row in page for time in times]
+        return moment(max(found)) if found else None
 
     def mentions(self, member_id: str, *, stretch: int = COUNTED_ROWS) -> tuple[int, int]:
         """Return on how many attempts, and on how many events, an id stands, as a candidate too.
@@ -96,41 +92,50 @@ class CentralRecords:
         found = self._count("attempts", stretch, test, member_id, noted)
         return found, self._count("door_events", stretch, "LOCATE(%s, detail) > 0", noted)
 
-    def _only(self) -> dict[str, str | None]:
-        return {"door = %s": self._door}
-
     def _count(self, table: str, stretch: int, test: str, *values: str) -> int:
         """Count rows that fit, by stretches of the primary key."""
         name, count, after = self._table(table), 0, ""
-        test = " AND ".join([test, *(["door = %s"] if self._door else [])])
-        given = (*values, *([self._door] if self._door else []))
+        if self._door is not None:
+            test, values = f"{test} AND door = %s", (*values, self._door)
         while True:
             sql = f"SELECT id FROM {name} WHERE id > %s ORDER BY id LIMIT 1 OFFSET {stretch - 1}"  # noqa: S608
             last = self._link.one(sql, after) or _LAST_TEXT
             sql = f"SELECT COUNT(*) FROM {name} WHERE id > %s AND id <= %s AND {test}"  # noqa: S608 -- our own names
-            count += int(self._link.one(sql, after, last, *given))
+            count += int(self._link.one(sql, after, last, *values))
             if last == _LAST_TEXT:
                 return count
             after = last
 
     def _newest_first(
-        self, table: str, columns: str, time: str, tests: Mapping[str, str | None], limit: int | None
+        self,
+        table: str,
+        columns: str,
+        time: str,
+        equal: Mapping[str, str | None],
+        bounds: Mapping[str, str | None],
+        limit: int | None,
     ) -> Iterator[Mapping[str, Any]]:
         """Yield rows page by page, each page beginning after the last row of the one before.
 
-        The plain bound on the time beside the exact one is what the servers use an index for.
+        The first column of `equal` that has a value leads the index that is used, and so the order. As two bounds,
+        and not as an equality, it makes the servers enter that index at the page's time: MariaDB else walks there
+        from the newest row. For the same reason a plain bound on the time stands beside the exact one.
         """
-        given, left = dict(tests), limit
-        exact: tuple[str, ...] = ()
+        lead, *others = [name for name, value in equal.items() if value is not None] or [""]
+        given = {**dict.fromkeys([f"{lead} >= %s", f"{lead} <= %s"] if lead else [], equal.get(lead)), **bounds}
+        given |= {f"{name} = %s": equal[name] for name in others}
+        order = ", ".join(f"{name} DESC" for name in (lead, time, "id") if name)
+        left = limit
+        after: tuple[str, ...] = ()
         while left is None or left > 0:
             size = PAGE_ROWS if left is None else min(left, PAGE_ROWS)
-            page = self._page(table, columns, given, f"{time} DESC, id DESC LIMIT {size}", time, exact)
+            page = self._page(table, columns, given, f"{order} LIMIT {size}", time, after)
             yield from page
             if len(page) < size:
                 return
             left = None if left is None else left - size
             at = spelled(page[-1][time])
-            given[f"{time} <= %s"], exact = str(at), (str(at), page[-1]["id"])
+            given[f"{time} <= %s"], after = str(at), (str(at), page[-1]["id"])
 
     def _page(
         self,

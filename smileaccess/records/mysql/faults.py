@@ -37,7 +37,11 @@ _CONTENT = Meaning(RowRefused)
 _READ_ONLY = Meaning(RecordsUnavailable, "let [mysql] addresses name the server that takes writes")
 _FULL_HOUSE = Meaning(RecordsUnavailable, "raise the server's max_connections, or the account's limit")
 _NO_ROOM = Meaning(RecordsUnavailable, "free disk or memory of the database server; its log says which")
-_LOGIN = Meaning(ShutOut, "check [mysql] user, its password and from where it may log in (sql/grants.sql)")
+_LOGIN = Meaning(
+    ShutOut,
+    "check [mysql] user, its password, from where it may log in (sql/grants.sql), and whether it must do so over TLS "
+    '([mysql] tls = "on")',
+)
 _LOCKED = Meaning(ShutOut, "where the database is administered, unlock the account or give it a new password")
 _RIGHTS = Meaning(ShutOut, "give the account its rights: `smileaccess door register`, or sql/grants.sql")
 _NO_DATABASE = Meaning(ShutOut, "check [mysql] database, or make it: `smileaccess database init`")
@@ -126,6 +130,8 @@ def _told(error: Exception) -> tuple[int, str]:
 def _unnumbered(error: Exception) -> Meaning:
     import pymysql  # noqa: PLC0415 -- only where there is a central database
 
+    if isinstance(error.__context__, TypeError):  # more or fewer values than marks
+        return Meaning(RecordsFailed)
     unspellable = isinstance(error, UnicodeEncodeError | pymysql.ProgrammingError | pymysql.DataError)
     return _CONTENT if unspellable else _LOST
 
