@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree as ET  # noqa: S405 -- reads what matplotlib has just written
+from xml.etree import ElementTree as ET
 
 from smileaccess.errors import Unavailable
 
@@ -95,7 +95,7 @@ def need_matplotlib() -> None:
     """See that plots can be drawn; Unavailable, with the way to install it, where matplotlib is missing."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its caches, which are its own affair
     try:
-        import matplotlib as _  # noqa: PLC0415 -- heavy
+        import matplotlib  # noqa: F401, PLC0415 -- heavy
     except ModuleNotFoundError as error:
         raise Unavailable(
             f"plots: {error.name} is not installed: "
@@ -136,9 +136,10 @@ def _settings(salt: str) -> Iterator[None]:
     """Draw with our settings, whatever file of settings lies on this machine."""
     import matplotlib as mpl  # noqa: PLC0415 -- heavy
 
+    chosen: Any = {**_SETTINGS, "svg.hashsalt": salt}
     with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()
-        mpl.rcParams.update({**_SETTINGS, "svg.hashsalt": salt})
+        mpl.rcParams.update(chosen)
         # The text is drawn by whoever shows the page, with a font that has the character.
         warnings.filterwarnings("ignore", message="Glyph", category=UserWarning)
         yield

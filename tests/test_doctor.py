@@ -150,7 +150,7 @@ class TestWhole:
             checks = doctor.applicable(site)
             found = [finding for check in checks for finding in findings_of(check, site)]
         assert [finding for finding in found if finding.level is not Level.FINE] == []
-        silent = {"faces", "fallback", "spending"}
+        silent = {"central", "delivery", "faces", "fallback", "spending"}
         assert {finding.check for finding in found} == {check.name for check in checks} - silent
 
     def test_without_the_cloud_none_of_its_checks_is_made(self, house: House) -> None:
@@ -525,7 +525,7 @@ class TestDatabase:
         house.put(attempt())
         found = look(site_of(house), "database")
         assert levels(found) == ["fine", "fine"]
-        assert "version 2, 2 links" in found[0].found
+        assert "version 3, 2 links" in found[0].found
         assert "attempts verify" in found[0].found
 
     def test_looking_changes_nothing(self, house: House) -> None:

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from smileaccess.doctor import door, machine, records
+from smileaccess.doctor import central, door, machine, records
 from smileaccess.doctor.findings import Check, Look, Remark, fault, warning
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ CHECKS = (
     Check("networks", machine.networks, bound_s=60.0, wait="loading and running every network"),
     Check("camera", door.camera, bound_s=30.0, wait="opening the camera, up to 10 s, and watching it for one"),
     Check("database", records.database, bound_s=20.0, wait="looking through the file, up to 5 s"),
+    Check("central", central.server, bound_s=60.0, wait="asking the central database"),
+    Check("delivery", central.delivery, bound_s=20.0),
     Check("disk", machine.disk),
     Check("clock", machine.clock),
     Check("members", records.members, bound_s=30.0, wait="checking every signature"),

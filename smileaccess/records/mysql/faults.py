@@ -51,7 +51,7 @@ _UNENCRYPTED = Meaning(ShutOut, 'the server takes encrypted connections only: se
 _TLS = Meaning(RecordsUnavailable, "switch TLS on at the server; [mysql] tls and ca say what this side asks for")
 _OLD_TABLES = Meaning(RecordsFailed, "run `smileaccess database migrate`")
 
-_GROUPS: Mapping[Meaning, tuple[int, ...]] = {
+GROUPS: Mapping[Meaning, tuple[int, ...]] = {
     _LOST: (
         *(2002, 2003, 2005, 2006, 2012, 2013, 2014, 2027, 2055, 2068),  # the client's own
         *(1053, 1077, 1152, 1158, 1159, 1160, 1161, 1184),
@@ -82,7 +82,7 @@ _GROUPS: Mapping[Meaning, tuple[int, ...]] = {
     ),
 }
 
-MEANINGS: Mapping[int, Meaning] = {code: meaning for meaning, codes in _GROUPS.items() for code in codes}
+MEANINGS: Mapping[int, Meaning] = {code: meaning for meaning, codes in GROUPS.items() for code in codes}
 """By number; every other number is RecordsFailed."""
 
 
