@@ -105,14 +105,7 @@ class Follower:
             self._revision = None  # once in a while both are compared whole, whatever the revision says
 
     def _take_over(self, versions: Mapping[str, int], held: Mapping[str, int]) -> None:
-        floors = self._copy.floors()
-        wanted = []
-        for member_id, version in versions.items():
-            if version < floors.get(member_id, 0):
-                floor = floors[member_id]
-                self._alarm(member_id, f"the central list holds version {version}, this door has seen {floor}")
-            elif held.get(member_id) != version:
-                wanted.append(member_id)
+        wanted = [member_id for member_id, version in versions.items() if held.get(member_id) != version]
         for part in _parts(wanted):
             for signed in self._central.fetch(part):
                 self._take(signed)

@@ -46,6 +46,11 @@ class Step:
     hours: int = 0
     months: int = 0
 
+    @property
+    def whole_days(self) -> bool:
+        """Whether every stretch begins at midnight."""
+        return self.hours % 24 == 0
+
     def number(self, when: datetime) -> int:
         """Return which stretch a local time lies in; they are numbered in order."""
         if self.months:

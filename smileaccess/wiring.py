@@ -188,23 +188,24 @@ def _password_in(path: Path, name: str, *, forbidden: int) -> str:
     """Return the first line of a file that nobody else may read; SettingsError, which begins with `name`."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
-            mode = os.fstat(handle).st_mode
-            text = file.read(_LONGEST_PASSWORD).decode("utf-8") if stat.S_ISREG(mode) else None
     except OSError as error:
         fix = "run this as the user that owns it" if isinstance(error, PermissionError) else "put the password there"
         raise SettingsError([f"{name}: {error.strerror}: {fix}"]) from error
-    except UnicodeDecodeError as error:
-        raise SettingsError([f"{name}: holds no text: put the password there, as UTF-8"]) from error
-    if text is None:
-        raise SettingsError([f"{name}: not a file: put the password there"])
-    if mode & forbidden:
-        raise SettingsError(
-            [f"{name}: may be read by others: run `chmod go-rwx {path}`, and change the password if others had it"]
-        )
-    if not text.strip():
-        raise SettingsError([f"{name}: empty: put the password there"])
-    return text.splitlines()[0]
+    try:
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            raise SettingsError([f"{name}: not a file: put the password into one"])
+        if mode & forbidden:
+            fix = f"run `chmod go-rwx {path}`, and change the password if others had it"
+            raise SettingsError([f"{name}: may be read by others: {fix}"])
+        lines = os.read(handle, _LONGEST_PASSWORD).decode("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{name}: holds no text that can be read ({error}): put the password there"]) from error
+    finally:
+        os.close(handle)
+    if not lines or not lines[0].strip():
+        raise SettingsError([f"{name}: its first line is empty: put the password there"])
+    return lines[0]
 
 
 def make_eyes(settings: Settings) -> Vision:

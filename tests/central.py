@@ -87,8 +87,8 @@ _FILL = (
     "member_id, similarity, smile, calls, stages_ms, detail, seq, hash) "
     "SELECT CONCAT('00000000-0000-7000-8000-', LPAD(n, 12, '0')), CONCAT('door_', n %% %s), REPEAT('0', 16), 'button', "
     "%s + INTERVAL n * %s SECOND, 2 * n + 1, REPEAT('a', 64), %s + INTERVAL n * %s + 3 SECOND, "
-    "IF(n %% 7, 'granted', 'denied'), IF(n %% 7, NULL, ELT(1 + n DIV 140 %% 5, %s, %s, %s, %s, %s)), "
-    "IF(n %% 7 = 0 AND n DIV 140 %% 5 = 0, NULL, CONCAT('m_', n * 7919 %% %s)), 99.5, 80, 3, '{}', "
+    "IF(n %% 23, 'granted', 'denied'), IF(n %% 23, NULL, ELT(1 + n DIV 460 %% 5, %s, %s, %s, %s, %s)), "
+    "IF(n %% 23 = 0 AND n DIV 460 %% 5 = 0, NULL, CONCAT('m_', n * 7919 %% %s)), 99.5, 80, 3, '{}', "
     "CONCAT('{\"filler\":\"', REPEAT('x', 200), '\"}'), 2 * n + 2, REPEAT('b', 64) "
     f"FROM ({_NUMBERS}) AS numbers ORDER BY n"
 )
@@ -147,9 +147,9 @@ class Common:
     as_door: bool = False
 
 
-def _page(limit: int, table: str = "attempts", **filters: str) -> Asking:
+def _page(limit: int, table: str = "attempts", after: tuple[str, str] | None = None, **filters: str) -> Asking:
     def ask(link: Link) -> int:
-        question = questions.attempts_query(filters, None, limit, table=table)
+        question = questions.attempts_query(filters, after, limit, table=table)
         return len(link.all(question.sql, *question.values))
 
     return ask
@@ -161,12 +161,16 @@ def _listed(limit: int, door: str | None = None, **filters: Any) -> Asking:
 
 DAY = (datetime(2026, 1, 3, tzinfo=UTC), datetime(2026, 1, 4, tzinfo=UTC))
 DAY_TEXT = {"since": "2026-01-03 00:00:00", "until": "2026-01-04 00:00:00"}
+FAR = ("2026-01-03 00:00:00", "00000000-0000-7000-8000-000000005760")
 COMMON = (
     Common("last 50 of a door", _page(50, door="door_3")),
     Common("last 30 of a member", _page(30, member_id="m_42")),
-    Common("last 300 denials of a day", _page(300, outcome="denied", **DAY_TEXT)),
+    Common("denials of a day", _page(300, outcome="denied", since=DAY_TEXT["since"], until=DAY_TEXT["until"])),
     Common("last 50 of a reason", _page(50, reason="too_dark")),
     Common("last 50 of all", _page(50)),
+    Common("50 of a door, far back", _page(50, after=FAR, door="door_3")),
+    Common("30 of a reason, far back", _page(30, after=FAR, reason="too_dark")),
+    Common("50 of all, far back", _page(50, after=FAR)),
     Common("last 50 of the door that asks", _page(50, "own_attempts"), as_door=True),
     Common("attempts list", _listed(50)),
     Common("attempts list, 3 pages", _listed(1500)),

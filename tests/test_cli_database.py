@@ -98,7 +98,7 @@ def test_init_makes_the_database_and_its_tables_and_may_be_run_again(fleet: Flee
     first = fleet.run("database", "init")
     assert (first.code, "step   1  doors" in first.out) == (0, True)
     again = fleet.run("database", "init")
-    assert (again.code, "up to date" in again.out, "step" in again.out) == (0, True, False)
+    assert (again.code, "up to date" in again.out, "doors" in again.out) == (0, True, False)
     assert fleet.run("database", "migrate").out == again.out
 
 
@@ -169,6 +169,21 @@ def test_a_refused_row_is_told_with_its_error_and_can_be_sent_again(ready: Fleet
     assert (taken.code, taken.out) == (0, "1 row taken, 0 still refused\n")
     assert ready.run("database", "status").code == 0
     assert ready.run("attempts", "verify", "--json").json()["central"]["both"] == 4
+
+
+def test_a_database_that_does_not_answer_hides_nothing_of_the_door(ready: Fleet) -> None:
+    ready.house.put(attempt())
+    secret = ready.register()
+    secret.write_text("another\n")
+    ready.join(f"{ready.database[-20:]}_front", secret)
+    told = ready.run("database", "status")
+    assert (told.code, "to deliver  1 row" in told.out, "password" in told.err) == (1, True, True)
+
+
+def test_an_office_cannot_verify_a_doors_chain(ready: Fleet) -> None:
+    ready.house.config.write_text(ready.house.config.read_text().replace(str(ready.house.database), ""))
+    told = ready.run("attempts", "verify")
+    assert (told.code, "run it at the door" in told.err) == (1, True)
 
 
 def test_a_database_without_tables_is_told_with_the_fix(fleet: Fleet) -> None:

@@ -68,7 +68,7 @@ def test_it_waits_no_longer_than_told(doors: FakeConfirmations) -> None:
 class TestForget:
     @pytest.fixture
     def desk(self) -> Registry:
-        made = Registry(FakeMembers(), PRIVATE, public_half(PRIVATE), "", FakeClock(), "erin")
+        made = Registry(FakeMembers(), PRIVATE, public_half(PRIVATE), "test", FakeClock(), "erin")
         made.put(person(), "member_enrolled", "")
         return made
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from smileaccess.delivery import Refused
+from smileaccess.doctor import applicable
 from smileaccess.model import Reason
 from tests.house import House, attempt
 from tests.mariadb import MariaDB
@@ -72,6 +73,14 @@ def test_an_account_that_may_too_much_is_a_warning(ready: Fleet) -> None:
 def test_clocks_that_are_far_apart_are_a_fault(ready: Fleet, apart_s: float, level: str) -> None:
     ready.as_door()
     assert asked(ready, clock=Shifted(apart_s))[1].level == level
+
+
+def test_where_no_door_is_only_the_desk_is_looked_at(ready: Fleet) -> None:
+    """No camera, no record and no registration are missed where people are only enrolled."""
+    ready.house.config.write_text(ready.house.config.read_text().replace(str(ready.house.database), ""))
+    checks = applicable(site_of(ready.house))
+    assert [check.name for check in checks] == ["settings", "libraries", "networks", "central"]
+    assert levels(asked(ready)) == ["fine", "fine"]
 
 
 # What waits

@@ -27,6 +27,7 @@ INNER: dict[str, set[str]] = {
     "gates": {"model"},
     "signals": {"model"},
     "canonical": {"model"},
+    "reporting": {"model"},
     "ballot": {"model"},
     "examining": {"model", "ballot", "gates", "liveness"},
     "conduct": {"approach", "door", "examining", "policy", "settings"},
@@ -46,6 +47,7 @@ INNER: dict[str, set[str]] = {
     # Small tools that know nothing of a door.
     "clock": set(),
     "durable": set(),
+    "drawing": {"errors"},
     "workers": set(),
     "keys": {"errors", "durable"},
     # Use cases: ports, never adapters.
@@ -84,6 +86,7 @@ PURE = {
     "canonical",
     "approach",
     "ballot",
+    "reporting",
 }
 """These may import nothing that reaches out of the process, not even of the standard library."""
 
@@ -99,7 +102,7 @@ ADAPTERS_MAY = VALUES | {"ports", "delivery", "signals", "durable", "workers"}
 WIRING = {"__init__", "__main__", "daemon", "wiring", "cli", "demo", "doctor", "rehearsal", "fleet"}
 """Where the parts are put together; they may import anything."""
 
-HEAVY = {"cv2", "numpy", "PIL", "cryptography", "boto3", "botocore", "pymysql", "picamera2", "lgpio"}
+HEAVY = {"cv2", "numpy", "PIL", "cryptography", "boto3", "botocore", "pymysql", "matplotlib", "picamera2", "lgpio"}
 
 
 def modules() -> dict[str, Path]:

@@ -436,39 +436,60 @@ def test_what_a_revoked_door_left_connected_does_not_come_back_with_it(house: Ho
         house.front.one("SELECT id FROM own_members")
 
 
-@pytest.fixture
-def clerk(house: House) -> Link:
-    """Who may change the table of doors, and sees all connections, but neither locks accounts nor ends connections."""
-    account = account_of("clerk", house.central.database)
+def official(house: House, name: str, *rights: str) -> Link:
+    """Make an account that may change the table of doors, and has some rights over the whole server."""
+    account = account_of(name, house.central.database)
     admit(house.admin, "reader", account, "p")
-    house.admin.change(f"GRANT UPDATE ON `{house.central.database}`.doors TO '{account}'@'%'")
-    house.admin.change(f"GRANT PROCESS ON *.* TO '{account}'@'%'")
+    house.admin.change(f"GRANT ALL ON `{house.central.database}`.* TO '{account}'@'%' WITH GRANT OPTION")
+    for right in rights:
+        house.admin.change(f"GRANT {right} ON *.* TO '{account}'@'%'")
     return house.keep(house.central.link(account, "p"))
 
 
-def test_what_the_admin_may_not_do_is_told_and_the_door_is_shut_out_all_the_same(house: House, clerk: Link) -> None:
+def test_what_the_admin_may_not_do_is_told_and_the_door_is_shut_out_all_the_same(house: House) -> None:
     house.front.one("SELECT 1")
 
-    done = revoke(clerk, "front", NOW, "stolen")
+    done = revoke(official(house, "clerk", "PROCESS"), "front", NOW, "stolen")
 
     account = account_of("front", house.central.database)
     assert done[0] == "door front: revoked: its account reads and writes nothing any more"
     assert done[1].startswith(f"account {account}: could not be locked")
     assert done[2] == f"account {account}: connections ended on this server: 0"
     assert re.match(f"account {account}: connection [0-9]+ could not be ended", done[3])
+    assert len(done) == 4
     assert house.front.all("SELECT id FROM own_members") == []
     with pytest.raises(RowRefused):
         house.insert(house.front, "attempts", "front")
 
 
-def test_a_door_does_not_come_back_while_an_old_connection_cannot_be_ended(house: House, clerk: Link) -> None:
+def test_an_admin_who_does_not_see_connections_is_told_so(house: House) -> None:
     house.front.one("SELECT 1")
+
+    done = revoke(official(house, "clerk"), "front", NOW, "stolen")
+
+    assert done[-1].endswith("its connections cannot be seen without the right PROCESS, nor ended")
+    assert house.front.all("SELECT id FROM own_members") == []
+
+
+@pytest.mark.parametrize(
+    ("rights", "match"), [(("CREATE USER", "PROCESS"), "could not be ended"), (("CREATE USER",), "cannot be seen")]
+)
+def test_a_door_does_not_come_back_while_an_old_connection_may_be_there(
+    rights: tuple[str, ...], match: str, house: House
+) -> None:
+    """With another account it may: what was connected with the old one sees nothing."""
+    house.front.one("SELECT 1")
+    clerk = official(house, "clerk", *rights)
     revoke(clerk, "front", NOW, "stolen")
 
-    with pytest.raises(RecordsFailed, match=r"was not let in again: .* could not be ended"):
+    with pytest.raises(RecordsFailed, match=f"was not let in again: .*{match}.*or give it another account"):
         register(clerk, "front", account_of("front", house.central.database), "new", NOW)
-
     assert house.front.all("SELECT id FROM own_members") == []
+
+    account = account_of("other", house.central.database)
+    register(clerk, "front", account, "new", NOW)
+    assert house.keep(house.central.link(account, "new")).one("SELECT id FROM own_members") == "m_1"
+    denied(lambda: house.front.all("SELECT id FROM own_members"))
 
 
 def test_a_door_without_an_account_is_revoked_too(house: House) -> None:

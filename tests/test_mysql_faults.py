@@ -45,6 +45,7 @@ def made(server: MariaDB) -> Bench:
     server.run("CREATE OR REPLACE USER side IDENTIFIED BY 'pass'")
     server.run(f"GRANT ALL ON {database}.* TO side")
     server.run("CREATE TABLE t (a INT PRIMARY KEY, b VARCHAR(3) NOT NULL CHECK (b <> 'bad'))", database=database)
+    server.run("CREATE TABLE d (a DATETIME(6))", database=database)
     server.run("CREATE VIEW v AS SELECT * FROM t WHERE a < 100 WITH CHECK OPTION", database=database)
     server.run("INSERT INTO t VALUES (1, 'one'), (2, 'two')", database=database)
     return Bench(server, database)
@@ -276,14 +277,14 @@ def test_an_account_whose_password_has_expired(bench: Bench) -> None:
 
 def test_an_account_without_the_right(bench: Bench) -> None:
     """The right, once given, is had at once."""
-    bench.run("CREATE OR REPLACE USER reads IDENTIFIED BY 'pass'")
-    bench.run(f"GRANT SELECT ON {bench.database}.t TO reads")
-    with closing(bench.link(user="reads")) as link:
+    bench.run("CREATE OR REPLACE USER viewer IDENTIFIED BY 'pass'")
+    bench.run(f"GRANT SELECT ON {bench.database}.t TO viewer")
+    with closing(bench.link(user="viewer")) as link:
         assert link.one("SELECT COUNT(*) FROM t") == 2
         error = raised(lambda: link.change("INSERT INTO t VALUES (3, 'a')"))
         assert (type(error), error.code) == (ShutOut, 1142)
         assert "give the account its rights" in str(error)
-        bench.run(f"GRANT INSERT ON {bench.database}.t TO reads")
+        bench.run(f"GRANT INSERT ON {bench.database}.t TO viewer")
         link.change("INSERT INTO t VALUES (3, 'a')")
 
 
@@ -301,7 +302,7 @@ def test_an_account_without_the_right(bench: Bench) -> None:
         ("INSERT INTO t VALUES ('three', 'a')", 1366),
         ("INSERT INTO t VALUES (3, 'bad')", 4025),
         ("INSERT INTO v VALUES (100, 'a')", faults.VIEW_CHECK),
-        ("INSERT INTO t VALUES (CAST('9999999999999999999' AS SIGNED) + 9223372036854775807, 'a')", 1292),
+        ("INSERT INTO d VALUES ('no time')", 1292),
     ],
 )
 def test_a_row_is_refused_for_what_it_holds_and_the_next_is_taken(
@@ -359,7 +360,7 @@ CONTENT = (1048, 1153, 1264, 1265, 1292, 1300, 1364, 1366, 1406, 1411, 3819, 402
 FAILED = (1064, 1193, 1305, 1105)
 
 EXPECTED = (
-    {code: RecordsUnavailable for code in (*AWAY, *FULL, *READ_ONLY)}
+    dict.fromkeys((*AWAY, *FULL, *READ_ONLY), RecordsUnavailable)
     | dict.fromkeys(BUSY, RecordsBusy)
     | dict.fromkeys(SHUT_OUT, ShutOut)
     | dict.fromkeys((*NOT_MIGRATED, *FAILED), RecordsFailed)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import random
 import socket
 import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -619,6 +620,21 @@ def test_a_commit_whose_answer_is_lost_is_unavailable_and_may_have_been_done(ben
         assert (bench.proxy.commits, bench.proxy.swallowed) == (2, 1)
         assert bench.held == [1, 2]
         raised(RowRefused, together(link, insert(link, 2)))
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
+def test_answers_to_commits_are_lost_by_chance(chance: float, bench: Bench) -> None:
+    """Whichever are lost: what was told to be done was done, and what was not told so was done too, here."""
+    bench.proxy.swallow_commit_answers(chance, random.Random(4))
+    told = 0
+    with closing(bench.link()) as link:
+        for number in range(20):
+            with suppress(RecordsUnavailable):
+                together(link, insert(link, number))()
+                told += 1
+    assert bench.held == list(range(20))
+    assert told == 20 - bench.proxy.swallowed
+    assert (bench.proxy.swallowed > 0, told > 0) == (chance > 0, chance < 1)
 
 
 def test_a_transaction_in_a_transaction_is_refused(bench: Bench) -> None:

@@ -25,6 +25,7 @@ from smileaccess.cli.common import (
     why_option,
 )
 from smileaccess.cli.members import id_of
+from smileaccess.cli.report import report
 from smileaccess.cli.sources import Source, central_option, names, reading, source_options
 from smileaccess.cli.trial import try_
 from smileaccess.errors import ChainBroken, SmileAccessError
@@ -61,6 +62,7 @@ def attempts() -> None:
     """
 
 
+attempts.add_command(report)
 attempts.add_command(try_)
 
 
@@ -276,6 +278,8 @@ def verify(app: App, head: str | None, here: bool, as_json: bool) -> None:
     Example:    smileaccess attempts verify --head 1204:9f1c...
     """
     given = _head(head)
+    if not app.settings().records.database:
+        raise SmileAccessError("attempts verify: needs a door's own record and its chain key: run it at the door")
     try:
         with record(app) as spool:
             now = spool.head()

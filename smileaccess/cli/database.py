@@ -24,7 +24,7 @@ from smileaccess.cli.common import (
     say,
     table,
 )
-from smileaccess.errors import RecordsFailed, SettingsError, SmileAccessError
+from smileaccess.errors import RecordsError, RecordsFailed, SettingsError, SmileAccessError
 
 if TYPE_CHECKING:
     from smileaccess.records.mysql.doors import Door
@@ -185,11 +185,8 @@ def _migrate(app: App, user: str, password_file: Path | None) -> None:
     with admin_link(app, user, password_file) as link:
         taken = migrations.migrate(link, lambda step: say(f"step {step.number:>3}  {step.name}"))
         known = migrations.standing(link).known
-    say(
-        f"{name}: {counted(taken, 'step')} taken, all {known} are in place"
-        if taken
-        else f"{name}: up to date ({known})"
-    )
+    done = f"{counted(taken, 'step')} taken, all {known} are in place" if taken else f"up to date, at step {known}"
+    say(f"database {name}: {done}")
 
 
 @database.command(short_help="Tell how the databases stand.")
@@ -262,28 +259,43 @@ def _status_here(app: App) -> dict[str, Any]:
 
 def _status_there(app: App) -> dict[str, Any]:
     from smileaccess import wiring  # noqa: PLC0415
+
+    told = app.settings().mysql
+    found: dict[str, Any] = {
+        "address": ", ".join(told.addresses),
+        "database": told.database,
+        "server": None,
+        "steps": None,
+        "known_steps": None,
+        "doors": None,
+        "members": None,
+        "problems": [],
+    }
+    try:
+        with contextlib.closing(wiring.open_link(app.settings())) as link:
+            found |= _asked(link)
+    except RecordsError as error:
+        found["problems"] = [str(error)]
+    return found
+
+
+def _asked(link: Link) -> dict[str, Any]:
     from smileaccess.records.mysql import doors, migrations  # noqa: PLC0415
     from smileaccess.records.mysql.reach import readable  # noqa: PLC0415
 
-    with contextlib.closing(wiring.open_link(app.settings())) as link:
-        standing = migrations.standing(link)
-        problems = []
-        if standing.taken < standing.known or standing.unfinished:
-            problems.append("the central database is older than this program: run `smileaccess database migrate`")
-        found: dict[str, Any] = {
-            "address": str(link.address),
-            "database": link.database,
-            "server": link.one("SELECT VERSION()"),
-            "steps": standing.taken,
-            "known_steps": standing.known,
-            "doors": None,
-            "members": None,
-            "problems": problems,
-        }
-        if not problems:
-            found["members"] = link.one(f"SELECT COUNT(*) FROM {readable(link, 'members')}")  # noqa: S608 -- our own names
-            if readable(link, "doors") == "doors":
-                found["doors"] = [door_to_plain(each) for each in doors.doors(link)]
+    standing = migrations.standing(link)
+    found: dict[str, Any] = {
+        "address": str(link.address),
+        "server": link.one("SELECT VERSION()"),
+        "steps": standing.taken,
+        "known_steps": standing.known,
+    }
+    if standing.taken < standing.known or standing.unfinished:
+        found["problems"] = ["the central database is older than this program: run `smileaccess database migrate`"]
+        return found
+    found["members"] = link.one(f"SELECT COUNT(*) FROM {readable(link, 'members')}")  # noqa: S608 -- our own names
+    if readable(link, "doors") == "doors":
+        found["doors"] = [door_to_plain(each) for each in doors.doors(link)]
     return found
 
 
@@ -317,8 +329,10 @@ def _print_status(settings: Settings, found: dict[str, Any]) -> None:
         for each in here["set_aside"]:
             say(f"  refused     {each['table']} {each['row']} (link {each['link']}): {each['error']}")
     if there is not None:
-        say(f"central       {there['database']} at {there['address']}, server {there['server']}")
-        say(f"  tables      step {there['steps']} of {there['known_steps']}")
+        say(f"central       {there['database']} at {there['address']}")
+        if there["server"]:
+            say(f"  server      {there['server']}")
+            say(f"  tables      step {there['steps']} of {there['known_steps']}")
         if there["members"] is not None:
             say(f"  members     {there['members']}")
         if there["doors"]:

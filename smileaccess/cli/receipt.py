@@ -68,7 +68,8 @@ def print_doors(member_id: str, doors: Confirmed | None, unknown: str) -> None:
     look_again = f"to look again, run smileaccess members forget {member_id}"
     if doors is not None:
         _print_each("doors", [f"{name} has taken it over, {local(at)}" for name, at in doors.taken.items()])
-        waiting = [f"{door.name}, last heard of {local(door.heard_at)}" for door in doors.waiting]
+        heard = {door.name: f"last heard of {local(door.heard_at)}" for door in doors.waiting if door.heard_at}
+        waiting = [f"{door.name}, {heard.get(door.name, 'never heard of')}" for door in doors.waiting]
         _print_each("not yet", [*waiting, look_again] if waiting else [])
         _print_each("never", [f"{door.name}, revoked {local(door.revoked_at)}, keeps it" for door in doors.revoked])
     elif unknown:

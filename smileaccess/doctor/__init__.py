@@ -74,7 +74,14 @@ CHECKS = (
 )
 """Every check, in the order in which they are made; docs/doctor.md explains each."""
 
+DESK = frozenset({"settings", "libraries", "networks", "central", "credentials", "collection", "rights"})
+"""Those that are made as well where people are enrolled and no door is."""
+
 
 def applicable(site: Site) -> tuple[Check, ...]:
-    """Return the checks that concern this installation, without those of the cloud where it may not be asked."""
-    return tuple(check for check in CHECKS if site.asks_cloud or not check.cloud)
+    """Return the checks that concern this installation.
+
+    Those of the cloud are left out where it may not be asked, those of a door where the settings say that none is here.
+    """
+    asked = (check for check in CHECKS if site.asks_cloud or not check.cloud)
+    return tuple(check for check in asked if check.name in DESK or site.settings.records.database)

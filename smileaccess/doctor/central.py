@@ -42,6 +42,8 @@ def _connected(site: Site, link: Link) -> Iterator[Remark]:
     migrations.check(link)
     yield fine(f"{link.database} at {link.address} answers: server {version}, tables as this program knows them")
     yield _clock(site, link)
+    if not site.settings.records.database:
+        return  # people are enrolled here, and no door is
     yield _welcome(site, link)
     if readable(link, "doors") == "doors":
         yield warning(

@@ -39,8 +39,6 @@ def compare(db: Database, there: Callable[[int], Iterator[Link]]) -> Comparison:
         if not counted.begins_with_the_first(links):
             start = state.checkpoint
         heads = chain.ending(chain.checked(db.key, start, counted.rest()), start, state.head)
-        if start.sequence < state.checkpoint_sequence:
-            heads = chain.containing(heads, start, state.checkpoint)
         total = sum(1 for _ in heads)
     return Comparison(total, counted.both, counted.only_here, counted.only_there)
 

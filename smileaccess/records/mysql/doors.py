@@ -6,7 +6,7 @@ It needs an account that may create others; no door's own account ever gets this
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -23,6 +23,12 @@ KINDS = ("door", "enroller", "reader")
 
 ACCOUNT_EXISTS, NO_SUCH_CONNECTION = 1396, 1094
 """What CREATE USER says to a name that is taken, KILL to a connection that has ended (error reference)."""
+
+_SEES_ALL = (
+    "SELECT COUNT(*) FROM information_schema.user_privileges WHERE privilege_type = 'PROCESS' "
+    "AND REPLACE(grantee, '''', '') = CURRENT_USER()"
+)
+"""Without this right an account sees only its own connections, and is not told so (both manuals)."""
 
 _NAMES = {
     "door": r"[A-Za-z0-9._-]{1,64}",
@@ -76,9 +82,10 @@ def register(link: Link, name: str, account: str, password: str, now: datetime, 
         _insert(link, name, account, host, now)
         _make_account(link, name, account, host, password)
     else:
-        _expel(link, name, held)
         _change_account(link, name, held, (account, host))
         _renew_account(link, account, host, password)
+        if held.revoked and held.account == account:
+            _expel(link, name, account)
     for sql in grants("door", account, host, link.database):
         link.change(sql)
     link.change(
@@ -194,11 +201,13 @@ def _renew_account(link: Link, account: str, host: str, password: str) -> None:
             _with_password(link, sql, password)
 
 
-def _expel(link: Link, name: str, held: _Row) -> None:
-    """End what a revoked door left connected: once the row is good again, it would be let in without a password."""
-    left = [line for number, line in _ended(link, held.account or "") if line] if held.revoked else []
+def _expel(link: Link, name: str, account: str) -> None:
+    """End what a revoked door left connected: once the row is good again, it would be let in with the old password."""
+    _, left = _end_connections(link, account)
     if left:
-        raise RecordsFailed(f"door {name!r}: was not let in again: {'; '.join(left)}: end these first")
+        raise RecordsFailed(
+            f"door {name!r}: was not let in again: {'; '.join(left)}: end these first, or give it another account"
+        )
 
 
 def _lock(link: Link, account: str, host: str) -> str:
@@ -211,23 +220,25 @@ def _lock(link: Link, account: str, host: str) -> str:
 
 
 def _endings(link: Link, account: str) -> list[str]:
-    found = list(_ended(link, account))
-    left = [line for _, line in found if line]
-    return [f"account {account}: connections ended on this server: {len(found) - len(left)}", *left]
+    ended, left = _end_connections(link, account)
+    return [f"account {account}: connections ended on this server: {ended}", *left]
 
 
-def _ended(link: Link, account: str) -> Iterator[tuple[int, str]]:
-    """End an account's connections to this server, those that the admin sees; yield each with what hindered it."""
+def _end_connections(link: Link, account: str) -> tuple[int, list[str]]:
+    """End an account's connections to this server; return how many were, and a line for each hindrance."""
+    ended, left = 0, []
     for row in link.all("SHOW PROCESSLIST"):
         if row["User"] != account:
             continue
-        hindered = ""
         try:
             link.change(f"KILL {int(row['Id'])}")
+            ended += 1
         except (RecordsFailed, ShutOut) as error:
             if error.code != NO_SUCH_CONNECTION:
-                hindered = f"account {account}: connection {row['Id']} could not be ended ({error})"
-        yield row["Id"], hindered
+                left.append(f"account {account}: connection {row['Id']} could not be ended ({error})")
+    if not link.one(_SEES_ALL):
+        left.append(f"account {account}: its connections cannot be seen without the right PROCESS, nor ended")
+    return ended, left
 
 
 def _with_password(link: Link, sql: str, password: str) -> None:
