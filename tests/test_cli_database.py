@@ -280,6 +280,18 @@ def test_a_doors_own_members_begin_the_central_list(ready: Fleet) -> None:
     assert [each["id"] for each in listed] == ["m_ann", "m_bob"]
 
 
+@pytest.mark.parametrize(("delivered", "left"), [(False, 3), (True, 1)])
+def test_a_person_prunes_nothing_that_was_not_delivered(ready: Fleet, delivered: bool, left: int) -> None:
+    """What nobody else has is not deleted because it is old."""
+    ready.house.put(attempt(), attempt(day=1), attempt(day=900))
+    ready.as_door()
+    if delivered:
+        ready.deliver()
+    told = ready.run("attempts", "prune", "--before", "2027-01-01", "--yes")
+    assert told.code == 0
+    assert len(ready.run("attempts", "list", "--json").json()) == left
+
+
 # Copies
 
 

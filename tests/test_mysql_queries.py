@@ -112,6 +112,15 @@ def test_filters_hold_together(link: Link) -> None:
     assert {(row["door"], row["reason"], f"{row['opened_at']:%d}") for row in found} == {("door_7", "no_smile", "03")}
 
 
+def test_times_are_inclusive_from_and_exclusive_to(link: Link) -> None:
+    given = {"since": "2026-01-03 00:00:00", "until": "2026-01-03 00:01:00"}
+    question = questions.attempts_query(given, None, 10, columns="opened_at")
+
+    found = [str(row["opened_at"]) for row in link.all(question.sql, *question.values)]
+
+    assert found == ["2026-01-03 00:00:30", "2026-01-03 00:00:00"]
+
+
 # Views for people
 
 

@@ -331,6 +331,8 @@ def _head(text: str | None) -> ChainHead | None:
 def prune(app: App, before: datetime | None, older_than: int | None, yes: bool, why: str, as_json: bool) -> None:
     """Delete the oldest part of the record for good, and leave a checkpoint so that the rest still verifies.
 
+    With a central database, what that does not have yet stays.
+
     \b
     Example:
       smileaccess attempts prune --older-than 90 --why "kept for 90 days"
@@ -345,7 +347,7 @@ def prune(app: App, before: datetime | None, older_than: int | None, yes: bool, 
     limit = before if before is not None else _days_before(now, older_than or 0)
     need_yes(f"Delete all that is older than {limit.astimezone():%Y-%m-%d %H:%M} for good?", yes=yes)
     with record(app) as spool:
-        count = spool.prune(limit, caller(), why)
+        count = spool.prune(limit, caller(), why, delivered=app.central)
     if as_json:
         emit({"deleted": count, "before": stamp(limit)})
     else:
