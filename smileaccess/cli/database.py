@@ -35,6 +35,9 @@ NOWHERE = "information_schema"
 """A database that every server has: what to connect to before ours is made."""
 
 
+PATIENCE_S = 3600.0
+"""Seconds that the server may take for one statement of an administrator's: a large table takes a while to change."""
+
 SECRET_BYTES = 24
 """Random bytes of a password that we make: 192 bits."""
 
@@ -106,7 +109,7 @@ def admin_link(app: App, user: str, password_file: Path | None, *, database: str
     from smileaccess import wiring  # noqa: PLC0415
 
     settings = app.settings()
-    changes: dict[str, Any] = {"database": database} if database else {}
+    changes: dict[str, Any] = {"timeout_s": PATIENCE_S, **({"database": database} if database else {})}
     if user or password_file:
         changes["password_file"] = str(password_file or "")
     told = settings.model_copy(update={"mysql": settings.mysql.model_copy(update=changes)})

@@ -11,7 +11,7 @@ FROM doors LEFT JOIN chain_heads
         ORDER BY latest.at DESC, latest.record DESC, latest.sequence DESC LIMIT 1
     )
     AND chain_heads.sequence = (
-        SELECT latest.sequence FROM chain_heads AS latest WHERE latest.door = doors.name
-        ORDER BY latest.at DESC, latest.record DESC, latest.sequence DESC LIMIT 1
+        SELECT MAX(same.sequence) FROM chain_heads AS same
+        WHERE same.door = doors.name AND same.record = chain_heads.record
     )
 ORDER BY doors.name;
