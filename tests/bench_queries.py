@@ -10,14 +10,13 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from smileaccess.records.mysql import questions
 from smileaccess.records.mysql.link import Link
-from tests.central import COMMON, DAY_TEXT, MANY, PART, Reads, fill, prepared, reads
+from tests.central import COMMON, DAY_TEXT, MANY, PART, Reads, fill, per_hour, prepared, reads
 from tests.mariadb import running
 
 FAST = ("--innodb-buffer-pool-size=1G", "--innodb-log-file-size=256M", "--innodb-flush-log-at-trx-commit=0")
 ATTEMPTS = 1_000_000
-HOURS = questions.per_hour(DAY_TEXT["since"], DAY_TEXT["until"])
+HOURS = per_hour(DAY_TEXT["since"], DAY_TEXT["until"])
 IN_RANGE = "SELECT COUNT(*) FROM attempts WHERE opened_at >= %s AND opened_at < %s"
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from smileaccess.records.mysql import doors, migrations, questions
+from smileaccess.records.mysql import doors, migrations
 from smileaccess.records.mysql.central import CentralRecords
 from smileaccess.records.mysql.link import Address, Link, Login
+from smileaccess.records.mysql.questions import Question, newest_first
 from tests.mariadb import MariaDB
 
 REGISTERED_AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -149,7 +150,7 @@ class Common:
 
 def _page(limit: int, table: str = "attempts", after: tuple[str, str] | None = None, **filters: str) -> Asking:
     def ask(link: Link) -> int:
-        question = questions.attempts_query(filters, after, limit, table=table)
+        question = newest_first(table, filters, after, limit)
         return len(link.all(question.sql, *question.values))
 
     return ask
@@ -181,3 +182,13 @@ COMMON = (
     Common("attempts list, at a door", _listed(50, "door_3"), as_door=True),
 )
 """As the statements that `questions` spells, and as the program asks."""
+
+
+def per_hour(since: str, until: str) -> Question:
+    """Return the counts by hour (UTC, `2026-11-22 13`), door, outcome and reason that a person asks for."""
+    sql = (
+        "SELECT LEFT(opened_at, 13) AS hour, door, outcome, reason, COUNT(*) AS attempts "
+        "FROM attempts WHERE opened_at >= %s AND opened_at < %s "
+        "GROUP BY LEFT(opened_at, 13), door, outcome, reason ORDER BY hour, door, outcome, reason"
+    )
+    return Question(sql, (since, until))

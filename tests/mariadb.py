@@ -56,7 +56,7 @@ class MariaDB:
 
     def install(self) -> None:
         """Make the server's own tables; the user root has no password."""
-        subprocess.run(
+        made = subprocess.run(
             [
                 program("mariadb-install-db"),
                 "--no-defaults",
@@ -66,10 +66,11 @@ class MariaDB:
                 "--skip-test-db",
                 "--skip-name-resolve",
             ],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            check=False,
+            capture_output=True,
+            text=True,
         )
+        assert made.returncode == 0, made.stdout + made.stderr
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -84,6 +85,7 @@ class MariaDB:
                     f"--port={self.port}",
                     "--bind-address=127.0.0.1",
                     f"--pid-file={self.folder / 'pid'}",
+                    f"--tmpdir={self.folder / 'data'}",  # a server clears others' files in a shared one as it starts
                     "--skip-name-resolve",
                     "--innodb-buffer-pool-size=64M",
                     "--innodb-log-file-size=32M",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from smileaccess.errors import RecordsBusy, RecordsError, RecordsFailed, RecordsUnavailable
+from smileaccess.errors import RecordsBusy, RecordsError, RecordsFailed, RecordsUnavailable, ShutOut
 from smileaccess.membership import forgotten, sign
 from smileaccess.model import KnownDoor, Member, MemberStatus, SignedMember
 from smileaccess.records.mysql.link import Link
@@ -224,6 +224,19 @@ class TestTrouble:
             with pytest.raises(RecordsBusy):
                 put(CentralMembers(link), person())
         assert center.run("SELECT COUNT(*) FROM members") == [(int(times < TRIES),)]
+
+    def test_who_is_shut_out_asks_once(self, link: Troubled) -> None:
+        """Another try would be refused as well, and would count against the account."""
+        asked = []
+
+        def trouble(_now: str, sql: str) -> None:
+            asked.append(sql)
+            raise ShutOut("mysql: no such right")
+
+        link.trouble = trouble
+        with pytest.raises(ShutOut):
+            put(CentralMembers(link), person())
+        assert [sql.split(maxsplit=1)[0] for sql in asked] == ["UPDATE", "ROLLBACK"]
 
     def test_without_a_server_it_is_unavailable(self, link: Troubled) -> None:
         def trouble(_now: str, _sql: str) -> None:

@@ -23,6 +23,7 @@ from tests.fakes_records import FakeRecords
 from tests.house import FACES, House
 from tests.mariadb import MariaDB
 from tests.office import NOON, PASSWORD, Office, new_center, person
+from tests.standin import StandIn
 
 OBAMA = FACES / "obama-neutral.jpg"
 
@@ -96,6 +97,7 @@ class TestMembers:
         assert office.center.run("SELECT name, status FROM members ORDER BY name") == [
             *(("Ada", "active"), ("Barack", "active"), ("Bob", "active"), ("Joe", "active")),
         ]
+        assert office.run("attempts", "try", "--photo", OBAMA).code == 0
         again = office.run("enroll", "Somebody", "--photo", OBAMA, "--consent")
         assert again.code == 1
         assert "Barack" in again.err
@@ -264,18 +266,18 @@ class TestNothingToRead:
         office.config.write_text(text.partition("[mysql]")[0])
         return office
 
-    @pytest.mark.parametrize("command", [("attempts", "list"), ("attempts", "tail"), ("attempts", "show", "0")])
+    @pytest.mark.parametrize(
+        "command", [("attempts", "list"), ("attempts", "tail"), ("attempts", "show", "0"), ("members", "list")]
+    )
     def test_both_settings_are_named(self, nowhere: Office, command: tuple[str, ...]) -> None:
         result = nowhere.run(*command)
         assert result.code == 2
         assert "[records] database" in result.err
         assert "[mysql] addresses" in result.err
 
-    def test_members_are_nowhere_either(self, nowhere: Office) -> None:
-        make_keys(nowhere.keys)
-        result = nowhere.run("members", "list")
-        assert result.code == 2
-        assert "[records] database" in result.err
+    def test_there_is_no_copy_of_the_members_either(self, office: Office) -> None:
+        result = office.run("members", "list", "--local")
+        assert (result.code, '[records] database = ""' in result.err) == (2, True)
 
     @pytest.mark.parametrize("options", [(), ("--check",)])
     def test_there_is_no_door_to_run(self, nowhere: Office, options: tuple[str, ...]) -> None:
@@ -288,6 +290,42 @@ class TestNothingToRead:
         result = nowhere.run("attempts", "list", "--central")
         assert result.code == 2
         assert "[mysql] addresses" in result.err
+
+
+class TestCloud:
+    """A machine without a door that enrolls into a collection as well."""
+
+    @pytest.fixture
+    def office(self, office: Office, service: StandIn) -> Office:
+        credentials = service.write_credentials(office.keys.parent / "credentials")
+        office.config.write_text(
+            f'{office.config.read_text()}[recognition]\nrecognizers = ["rekognition"]\n[rekognition]\n'
+            f'region = "{service.region}"\nendpoint = "{service.url}"\nca_bundle = "{service.ca_file}"\n'
+            f'credentials = "{credentials}"\nprofile = "door"\nenroller_profile = "enroller"\n'
+        )
+        assert office.run("collection", "create", "--why", "first").code == 0
+        return office
+
+    def test_collections_are_on_the_central_record(self, office: Office) -> None:
+        told = office.center.run("SELECT door, why FROM door_events WHERE kind = 'collection_created'")
+        assert told == [("", "first")]
+
+    def test_billed_calls_are_told_and_are_nowhere_on_record(self, office: Office) -> None:
+        result = office.run("enroll", "Barack", "--photo", OBAMA, "--consent")
+        assert result.code == 0
+        assert "billed calls" in result.out
+        assert "not on record" in result.err
+        assert '[records] database = ""' in result.err
+
+    def test_what_costs_nothing_is_not_warned_of(self, office: Office) -> None:
+        assert "not on record" not in office.run("members", "reconcile").err
+
+    def test_differences_are_mended_on_the_central_list(self, office: Office) -> None:
+        """A signed face that the collection lacks is signed away, for all doors."""
+        office.run("enroll", "Barack", "--photo", OBAMA, "--consent")
+        office.center.run("UPDATE members SET name = 'x'")  # of no weight
+        assert office.run("members", "forget", "Barack", "--yes", "--json").json()["erased"]["faces"] == 1
+        assert "agree" in office.run("members", "reconcile", "--json").out
 
 
 class TestPassword:

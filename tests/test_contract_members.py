@@ -100,6 +100,13 @@ def test_a_version_that_is_not_newer_is_refused_and_nothing_is_written(store: St
     assert (store.events(), store.members.revision()) == (events, revision)
 
 
+def test_what_is_stored_already_is_refused_as_well(store: Store) -> None:
+    store.members.put_member(member(2), event())
+    with pytest.raises(RecordsFailed):
+        store.members.put_member(member(2), event())
+    assert len(store.events()) == 1
+
+
 def test_where_the_event_is_refused_the_member_is_not_written(store: Store) -> None:
     with pytest.raises(RecordsError):
         store.members.put_member(member(), store.refused)

@@ -8,9 +8,9 @@ from datetime import datetime
 
 import pytest
 
-from smileaccess.records.mysql import questions
 from smileaccess.records.mysql.link import Link
-from tests.central import COMMON, DAY_TEXT, MANY, REGISTERED_AT, Central, Common, fill, prepared, reads
+from smileaccess.records.mysql.questions import newest_first
+from tests.central import COMMON, DAY_TEXT, MANY, REGISTERED_AT, Central, Common, fill, per_hour, prepared, reads
 from tests.mariadb import MariaDB
 
 PARTS = 2
@@ -57,7 +57,7 @@ def test_the_counters_tell_a_question_that_no_index_answers(link: Link) -> None:
 
 
 def test_counts_per_hour_read_the_index_only_and_no_row_outside_the_range(link: Link) -> None:
-    question = questions.per_hour(DAY_TEXT["since"], DAY_TEXT["until"])
+    question = per_hour(DAY_TEXT["since"], DAY_TEXT["until"])
     plan = link.all(f"EXPLAIN {question.sql}", *question.values)
 
     found = reads(link, lambda: len(link.all(question.sql, *question.values)))
@@ -68,7 +68,7 @@ def test_counts_per_hour_read_the_index_only_and_no_row_outside_the_range(link: 
 
 
 def test_counts_per_hour_are_those_of_the_rows(link: Link) -> None:
-    question = questions.per_hour(DAY_TEXT["since"], "2026-01-03 02:00:00")
+    question = per_hour(DAY_TEXT["since"], "2026-01-03 02:00:00")
     counted = link.all(question.sql, *question.values)
     rows = link.all(
         "SELECT opened_at, door, outcome, reason FROM attempts WHERE opened_at >= '2026-01-03' "
@@ -90,7 +90,7 @@ def test_pages_hold_every_attempt_once_and_in_order_also_where_many_opened_at_th
         found: list[tuple[datetime, str]] = []
         after = None
         for _ in range(20):  # 15 would do
-            question = questions.attempts_query({}, after, 7, columns="opened_at, id")
+            question = newest_first("attempts", {}, after, 7, columns="opened_at, id")
             page = [(row["opened_at"], row["id"]) for row in link.all(question.sql, *question.values)]
             found += page
             after = (str(found[-1][0]), found[-1][1])
@@ -101,7 +101,7 @@ def test_pages_hold_every_attempt_once_and_in_order_also_where_many_opened_at_th
 
 def test_filters_hold_together(link: Link) -> None:
     given = {"door": "door_7", "outcome": "denied", "reason": "no_smile", "member_id": None, **DAY_TEXT}
-    question = questions.attempts_query(given, None, 1000)
+    question = newest_first("attempts", given, None, 1000)
     found = link.all(question.sql, *question.values)
     counted = link.one(
         "SELECT COUNT(*) FROM attempts WHERE door = 'door_7' AND reason = 'no_smile' AND opened_at >= '2026-01-03' "
@@ -114,7 +114,7 @@ def test_filters_hold_together(link: Link) -> None:
 
 def test_times_are_inclusive_from_and_exclusive_to(link: Link) -> None:
     given = {"since": "2026-01-03 00:00:00", "until": "2026-01-03 00:01:00"}
-    question = questions.attempts_query(given, None, 10, columns="opened_at")
+    question = newest_first("attempts", given, None, 10, columns="opened_at")
 
     found = [str(row["opened_at"]) for row in link.all(question.sql, *question.values)]
 

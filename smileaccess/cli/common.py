@@ -106,9 +106,11 @@ class App:
 
     def add_bill(self, bill: Bill) -> None:
         """Put billed calls on this machine's own record; a warning says where that cannot be."""
+        from smileaccess import wiring  # noqa: PLC0415
         from smileaccess.keys import KeyKind  # noqa: PLC0415
 
         try:
+            wiring.need_record(self.settings())
             with self.spool(self.keys(KeyKind.CHAIN)) as spool:
                 spool.add_bill(bill)
         except (KeysError, RecordsError, SettingsError) as error:

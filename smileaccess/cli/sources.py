@@ -82,17 +82,22 @@ def reading(app: App, *, central: bool = False, door: str | None = None) -> Iter
         with _central(app, door) as (people, records):
             yield Source(records, people, central=True)
         return
-    if not settings.records.database:
-        raise SettingsError(
-            [
-                'settings: [records] database = "" and [mysql] addresses = []: there is no record to be read: '
-                "name a door's own, or the central one's server"
-            ]
-        )
+    _need_one(app)
     if door not in {None, settings.door.name}:
         raise SmileAccessError(f"--door {door}: this is the record of the door {settings.door.name}: give --central")
     with app.spool(app.keys(KeyKind.CHAIN)) as spool:
         yield Source(spool, spool)
+
+
+def _need_one(app: App) -> None:
+    """Refuse settings that name neither record; SettingsError."""
+    if not app.central and not app.settings().records.database:
+        raise SettingsError(
+            [
+                'settings: [records] database = "" and [mysql] addresses = []: there is no record and no members\' '
+                "list: name a door's own file, or the central database's server"
+            ]
+        )
 
 
 @contextlib.contextmanager
@@ -115,6 +120,7 @@ def members_list(
     `need` says which keys there must be; the chain's only for a door's own. SettingsError, KeysError,
     RecordsUnavailable, RecordsFailed.
     """
+    from smileaccess import wiring  # noqa: PLC0415
     from smileaccess.keys import KeyKind  # noqa: PLC0415
 
     if app.central and not local:
@@ -122,6 +128,8 @@ def members_list(
         with _central(app, writes=writes) as (people, records):
             yield MembersList(people, records, people, people, keys)
         return
+    _need_one(app)
+    wiring.need_record(app.settings())
     keys = app.keys(*need, KeyKind.CHAIN)
     with app.spool(keys, must_exist=must_exist) as spool:
         yield MembersList(spool, spool, spool, None, keys)

@@ -15,6 +15,7 @@ from smileaccess.model import Attempt, DoorEvent
 from smileaccess.records import rows
 from smileaccess.records.mysql.archive import as_we_write, spelled
 from smileaccess.records.mysql.link import Link
+from smileaccess.records.mysql.questions import newest_first
 from smileaccess.records.mysql.reach import readable
 
 PAGE_ROWS = 500
@@ -51,15 +52,14 @@ class CentralRecords:
 
         Read in pages: between two attempts other methods may be used. Only those that have ended are here.
         """
-        equal = {"member_id": member_id, "reason": reason, "door": self._door, "outcome": outcome}
-        bounds = {"opened_at >= %s": _time(since), "opened_at < %s": _time(until)}
-        return map(rows.attempt_of, self._newest_first("attempts", _ATTEMPT, "opened_at", equal, bounds, limit))
+        filters = {"member_id": member_id, "reason": reason, "outcome": outcome, "until": _time(until)}
+        found = self._newest_first("attempts", _ATTEMPT, "opened_at", {**filters, "since": _time(since)}, limit)
+        return map(rows.attempt_of, found)
 
     def attempt(self, attempt_id: str) -> Attempt:
         """Return one attempt by its id or an unambiguous beginning of it; RecordsFailed if there is none."""
         wanted = attempt_id.strip().lower()
-        tests = {"id >= %s": wanted, "id < %s": wanted + _LAST_TEXT, "door = %s": self._door}
-        found = self._page("attempts", _ATTEMPT, tests, "id LIMIT 2") if wanted else []
+        found = self._beginning(wanted) if wanted else []
         if not found:
             raise RecordsFailed(f"attempt {attempt_id!r}: there is none: see `smileaccess attempts list`")
         if len(found) > 1:
@@ -68,15 +68,13 @@ class CentralRecords:
 
     def events(self, *, since: datetime | None = None, limit: int | None = None) -> Iterator[DoorEvent]:
         """Yield door events, newest first; read in pages, as `attempts` are."""
-        bounds = {"at >= %s": _time(since)}
-        return map(rows.event_of, self._newest_first("door_events", _EVENT, "at", {"door": self._door}, bounds, limit))
+        return map(rows.event_of, self._newest_first("door_events", _EVENT, "at", {"since": _time(since)}, limit))
 
     def newest(self) -> datetime | None:
         """Return the latest time on record, or None for an empty record; of attempts it looks at the last page only."""
         asked = (("attempts", ("opened_at", "closed_at")), ("door_events", ("at",)))
-        equal = {"door": self._door}
         pages = [
-            list(self._newest_first(table, ", ".join(("id", *times)), times[0], equal, {}, PAGE_ROWS))
+            list(self._newest_first(table, ", ".join(("id", *times)), times[0], {}, PAGE_ROWS))
             for table, times in asked
         ]
         found = [row[time] for (_, times), page in zip(asked, pages, strict=True) for row in page for time in times]
@@ -106,60 +104,43 @@ class CentralRecords:
                 return count
             after = last
 
-    def _newest_first(
-        self,
-        table: str,
-        columns: str,
-        time: str,
-        equal: Mapping[str, str | None],
-        bounds: Mapping[str, str | None],
-        limit: int | None,
-    ) -> Iterator[Mapping[str, Any]]:
-        """Yield rows page by page, each page beginning after the last row of the one before.
+    def _beginning(self, wanted: str) -> list[dict[str, Any]]:
+        """Return at most two attempts whose ids begin so."""
+        door, values = ("", ()) if self._door is None else (" AND door = %s", (self._door,))
+        found = self._link.all(
+            f"SELECT {_ATTEMPT} FROM {self._table('attempts')} "  # noqa: S608 -- our own names
+            f"WHERE id >= %s AND id < %s{door} ORDER BY id LIMIT 2",
+            wanted,
+            wanted + _LAST_TEXT,
+            *values,
+        )
+        return [_spelled(row) for row in found]
 
-        The first column of `equal` that has a value leads the index that is used, and so the order. As two bounds,
-        and not as an equality, it makes the servers enter that index at the page's time: MariaDB else walks there
-        from the newest row. For the same reason a plain bound on the time stands beside the exact one.
-        """
-        lead, *others = [name for name, value in equal.items() if value is not None] or [""]
-        given = {**dict.fromkeys([f"{lead} >= %s", f"{lead} <= %s"] if lead else [], equal.get(lead)), **bounds}
-        given |= {f"{name} = %s": equal[name] for name in others}
-        order = ", ".join(f"{name} DESC" for name in (lead, time, "id") if name)
-        left = limit
-        after: tuple[str, ...] = ()
+    def _newest_first(
+        self, table: str, columns: str, time: str, filters: Mapping[str, str | None], limit: int | None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield rows page by page, each page beginning after the last row of the one before."""
+        left, after = limit, None
         while left is None or left > 0:
             size = PAGE_ROWS if left is None else min(left, PAGE_ROWS)
-            page = self._page(table, columns, given, f"{order} LIMIT {size}", time, after)
+            wanted = {**filters, "door": self._door}
+            asked = newest_first(self._table(table), wanted, after, size, time=time, columns=columns)
+            page = [_spelled(row) for row in self._link.all(asked.sql, *asked.values)]
             yield from page
             if len(page) < size:
                 return
             left = None if left is None else left - size
-            at = spelled(page[-1][time])
-            given[f"{time} <= %s"], after = str(at), (str(at), page[-1]["id"])
-
-    def _page(
-        self,
-        table: str,
-        columns: str,
-        tests: Mapping[str, str | None],
-        order: str,
-        time: str = "",
-        after: tuple[str, ...] = (),
-    ) -> list[dict[str, Any]]:
-        given = {test: value for test, value in tests.items() if value is not None}
-        exact = [f"({time} < %s OR id < %s)"] if after else []
-        found = self._link.all(
-            f"SELECT {columns} FROM {self._table(table)} "  # noqa: S608 -- our own names
-            f"WHERE {' AND '.join([*given, *exact]) or 'TRUE'} ORDER BY {order}",
-            *given.values(),
-            *after,
-        )
-        return [{name: as_we_write(value) for name, value in row.items()} for row in found]
+            after = (str(spelled(page[-1][time])), page[-1]["id"])
 
     def _table(self, name: str) -> str:
         if name not in self._names:
             self._names[name] = readable(self._link, name)
         return self._names[name]
+
+
+def _spelled(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as the door's own record spells it."""
+    return {name: as_we_write(value) for name, value in row.items()}
 
 
 def _time(when: datetime | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Spells the questions about attempts so that an index answers each; it asks none of them itself.
+"""Spells the questions about what is on record so that an index answers each; it asks none of them itself.
 
 Marks are %s. Names of tables and columns are ours; values never stand in the text.
 """
@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 EQUAL = ("member_id", "reason", "door", "outcome")
-"""Columns that attempts may be asked for by, each of which leads an index; that which leaves the fewest rows first."""
+"""Columns that rows may be asked for by, each of which leads an index; that which leaves the fewest rows first."""
 
-BOUNDS: Mapping[str, str] = {"since": "opened_at >= %s", "until": "opened_at < %s"}
+BOUNDS: Mapping[str, str] = {"since": ">=", "until": "<"}
 """Times are inclusive from and exclusive to."""
 
 
@@ -23,44 +23,32 @@ class Question:
     values: tuple[str, ...]
 
 
-def attempts_query(
+def newest_first(
+    table: str,
     filters: Mapping[str, str | None],
     after: tuple[str, str] | None,
     limit: int,
     *,
+    time: str = "opened_at",
     columns: str = "*",
-    table: str = "attempts",
 ) -> Question:
-    """Return the question for attempts that fit all filters (of EQUAL and BOUNDS; None: any), newest first.
+    """Return the question for rows that fit all filters (of EQUAL and BOUNDS; None: any), newest first by `time`.
 
-    A page begins after the last row (opened_at, id) of the one before. MariaDB would walk there from the newest row:
-    it enters an index at that time where the first column is held by two bounds, not as an equality, and where a plain
+    A page begins after the last row (time, id) of the one before. MariaDB would walk there from the newest row: it
+    enters an index at that time where the first column is held by two bounds, not as an equality, and where a plain
     bound on the time stands beside the exact one.
     """
     lead, *others = [name for name in EQUAL if filters.get(name) is not None] or [""]
     bounds = [name for name in BOUNDS if filters.get(name) is not None]
     tests = [f"{lead} >= %s", f"{lead} <= %s"] if lead else []
-    tests += [*(f"{name} = %s" for name in others), *(BOUNDS[name] for name in bounds)]
+    tests += [*(f"{name} = %s" for name in others), *(f"{time} {BOUNDS[name]} %s" for name in bounds)]
     values = [filters[name] for name in (*([lead] * 2 if lead else []), *others, *bounds)]
     if after is not None:
-        tests += ["opened_at <= %s", "(opened_at < %s OR id < %s)"]
+        tests += [f"{time} <= %s", f"({time} < %s OR id < %s)"]
         values += [after[0], *after]
-    order = ", ".join(f"{name} DESC" for name in (lead, "opened_at", "id") if name)
+    order = ", ".join(f"{name} DESC" for name in (lead, time, "id") if name)
     sql = (
         f"SELECT {columns} FROM {table} WHERE {' AND '.join(tests) or 'TRUE'} "  # noqa: S608 -- our own names
         f"ORDER BY {order} LIMIT {int(limit)}"
     )
     return Question(sql, tuple(str(value) for value in values))
-
-
-def per_hour(since: str, until: str, *, table: str = "attempts") -> Question:
-    """Return the question for counts by hour (UTC, `2026-11-22 13`), door, outcome and reason, in the hours' order.
-
-    Everything it reads is in the index attempts_by_time.
-    """
-    sql = (
-        "SELECT LEFT(opened_at, 13) AS hour, door, outcome, reason, COUNT(*) AS attempts "  # noqa: S608 -- our own names
-        f"FROM {table} WHERE opened_at >= %s AND opened_at < %s "
-        "GROUP BY LEFT(opened_at, 13), door, outcome, reason ORDER BY hour, door, outcome, reason"
-    )
-    return Question(sql, (since, until))
