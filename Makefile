@@ -8,12 +8,13 @@ BIN = $(VENV)/bin
 # The older pair that Raspberry Pi OS Bookworm's picamera2 needs; numpy 1.26 has no wheels from Python 3.13 on.
 OLD_PAIR = "opencv-python-headless==4.11.*" "numpy==1.26.*"
 
-.PHONY: help demo demo-cloud bench bench-queries test check-python mariadb lint types tests test-opencv4 test-wheel picture weights clean
+.PHONY: help demo demo-cloud bench bench-records bench-queries test check-python mariadb lint types tests test-opencv4 test-wheel picture weights clean
 
 help:
 	@echo "make demo          show the door (SPACE rings, 1 to 8 choose a scene, Q leaves)"
 	@echo "make demo-cloud    the same on Amazon Rekognition, played by a stand-in on this machine: no account"
 	@echo "make bench         what a recognition takes, and what the size of a frame costs"
+	@echo "make bench-records 100,000 attempts through outages, the speed of the delivery, a door killed at each step"
 	@echo "make bench-queries what the common questions read in a central database of a million attempts"
 	@echo "make test          ruff, mypy and pytest"
 	@echo "make test-opencv4  the tests of the local eyes on OpenCV 4.11 with numpy 1.26"
@@ -30,6 +31,9 @@ demo-cloud: $(VENV)/.tested
 
 bench: $(VENV)/.tested
 	@$(BIN)/python -m tests.bench
+
+bench-records: $(VENV)/.tested mariadb
+	@$(BIN)/python -m tests.bench_records
 
 bench-queries: $(VENV)/.tested mariadb
 	@$(BIN)/python -m tests.bench_queries

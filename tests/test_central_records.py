@@ -24,7 +24,7 @@ DOORS = ("back", "front")
 
 @pytest.fixture(scope="module")
 def center(mariadb: MariaDB) -> Center:
-    """A center with 1,200 attempts and as many events of two doors, by turns, four in every second of the clock."""
+    """A center with 1,200 attempts and as many events of two doors, by turns, three in every second of the clock."""
     made = new_center(mariadb)
     made.put(*ATTEMPTS)
     made.add_event(*EVENTS)
@@ -32,7 +32,7 @@ def center(mariadb: MariaDB) -> Center:
 
 
 def at(number: int) -> Any:
-    return NOON + timedelta(seconds=number // 4)
+    return NOON + timedelta(seconds=number // 3)
 
 
 def attempt(number: int) -> Attempt:
@@ -139,7 +139,7 @@ def large(mariadb: MariaDB) -> Center:
             f"INSERT INTO attempts ({', '.join(NEW)}, {', '.join(names)}) "
             "SELECT UUID(), DATE_ADD(opened_at, INTERVAL %s SECOND), open_seq - %s, seq - %s, "
             f"{', '.join(names)} FROM attempts",
-            *(300 << times, 10_000 << times, 10_000 << times),
+            *(400 << times, 10_000 << times, 10_000 << times),
         )
     made.run("ANALYZE TABLE attempts")
     return made

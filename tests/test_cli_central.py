@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -18,6 +19,7 @@ from smileaccess.model import Attempt, Member, MemberStatus, Outcome, Reason, Tr
 from smileaccess.records.mysql.people import CentralMembers
 from smileaccess.registry import Registry
 from smileaccess.settings import load
+from tests.doors import eventually
 from tests.fakes_devices import FakeClock
 from tests.fakes_records import FakeRecords
 from tests.house import FACES, House
@@ -160,6 +162,19 @@ class TestForget:
         again = office.run("members", "forget", "m_ada", "--json").json()
         assert again["doors"]["confirmed"] == [taken, {**taken, "door": "side"}]
         assert (again["doors"]["waiting"], again["doors_unknown"]) == ([], None)
+
+    def test_it_waits_for_a_door_that_is_there(self, office: Office, doors: CentralMembers) -> None:
+        """The door confirms when it has seen the change; the command goes on as soon as all have."""
+
+        def follow_up() -> None:
+            eventually(lambda: doors.versions()["m_ada"] == 2)
+            doors.confirm("side", {"m_ada": 2}, NOON)
+
+        door = threading.Thread(target=follow_up)
+        door.start()
+        told = office.run("members", "forget", "Ada", "--yes", "--wait", "600", "--json").json()
+        door.join(20)
+        assert [each["door"] for each in told["doors"]["confirmed"]] == ["back", "side"]
 
     @pytest.mark.usefixtures("doors")
     def test_people_read_it_in_80_columns(self, office: Office) -> None:
@@ -387,9 +402,9 @@ class TestPassword:
 class TestTail:
     def test_what_comes_in_late_from_another_door_is_shown(self) -> None:
         """Once, and nothing that is older than what was shown at first."""
-        records, shown = FakeRecords(), list[str]()
+        records = FakeRecords()
         at = [denied(0, "test") for _ in range(5)]
-        times = [NOON + timedelta(minutes=5 * number) for number in range(3)] + [NOON + timedelta(minutes=9), NOON]
+        times = [NOON + timedelta(minutes=minutes) for minutes in (0, 1, 2, 1.5, -5)]
         rows = [
             Attempt(each.id, "test", Trigger.BUTTON, when, closed_at=when, outcome=Outcome.GRANTED)
             for each, when in zip(at, times, strict=True)
