@@ -5,30 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 Column = str | int | float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One finished row of a door's record: its last link's number, its table and its columns, as the chain covers them.
 
-    `table` is "attempts" or "door_events"; `columns` are in the order of `rows.FORWARDED`.
+    `table` is "attempts" or "door_events"; `values` stand in the order of `names`, the id first and the last link's
+    hash at the end.
     """
 
     sequence: int
     table: str
-    columns: Mapping[str, Column]
+    names: tuple[str, ...]
+    values: tuple[Column, ...]
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """The values by name."""
+        return dict(zip(self.names, self.values, strict=True))
 
     @property
     def id(self) -> str:
         """The row's id."""
-        return str(self.columns["id"])
+        return str(self.values[0])
 
     @property
     def hash(self) -> str:
         """The row's last link, in hex."""
-        return str(self.columns["hash"])
+        return str(self.values[-1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,13 +165,13 @@ def kills() -> bool:
 
         reel = make_reel(new_folder("reel"))
         with building(new_folder) as build:
-            house = build(reel.smiling)
+            house = build(reel.still_smiling)
             house.enroll(reel)
             steps = killed(house, 0).steps
             say(f"a door is killed at each of the {steps} steps of an attempt")
             left, broken = Counter[str](), []
             for step in range(1, steps):
-                house = build(reel.smiling)
+                house = build(reel.still_smiling)
                 house.enroll(reel)
                 try:
                     left[check(killed(house, step))] += 1

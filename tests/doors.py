@@ -63,12 +63,14 @@ def eventually(look: Callable[[], Found | None]) -> Found:
 class Reel:
     """Folders of pictures as the camera would see them, and the member's embedding.
 
-    In `still` is a single picture: of the others a machine that is busy sees so few that a movement looks like a cut.
+    In `still` and `still_smiling` is a single picture: of the others a machine that is busy sees so few that a movement
+    looks like a cut.
     """
 
     smiling: Path
     neutral: Path
     still: Path
+    still_smiling: Path
     embedding: Any
     model: str
 
@@ -83,12 +85,13 @@ def make_reel(folder: Path) -> Reel:
             for number in range(8):
                 pixels = clip.picture(1.0 + number / 15, 2.0 if smiling else None)
                 assert cv2.imwrite(str(place / f"{number}.png"), pixels)
-        still = folder / "still"
-        still.mkdir()
-        (still / "0.png").write_bytes((folders[False] / "0.png").read_bytes())
+        stills = {smiling: folder / f"still-{place.name}" for smiling, place in folders.items()}
+        for smiling, place in stills.items():
+            place.mkdir()
+            (place / "0.png").write_bytes((folders[smiling] / "0.png").read_bytes())
         frame = framed(photograph(MEMBER_PHOTOGRAPH.stem))
         embedding = eyes.embed(frame, eyes.look(frame).faces[0])
-    return Reel(folders[True], folders[False], still, embedding, eyes.model)
+    return Reel(folders[True], folders[False], stills[False], stills[True], embedding, eyes.model)
 
 
 SETTINGS = """\

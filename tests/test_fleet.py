@@ -84,7 +84,7 @@ def cleared(central: Central) -> None:
 def door(build: Callable[..., House], reel: Reel, central: Central) -> Iterator[House]:
     """Return a door that is to follow the central list, before it somebody who smiles; it is not started."""
     cleared(central)
-    house = joined(build(reel.smiling), central)
+    house = joined(build(reel.still_smiling), central)
     yield house
     house.end()
 

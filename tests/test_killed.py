@@ -73,7 +73,7 @@ def check(death: Death) -> str:
 @pytest.fixture(scope="module")
 def steps(build: Callable[..., House], reel: Reel) -> int:
     """Return how many steps an attempt has that nobody disturbs."""
-    house = build(reel.smiling)
+    house = build(reel.still_smiling)
     house.enroll(reel)
     death = killed(house, 0)
     assert (death.code, death.journal[0]) == (0, "energize")
@@ -85,7 +85,7 @@ def steps(build: Callable[..., House], reel: Reel) -> int:
 def test_a_kill_leaves_a_whole_row_or_an_open_one(
     build: Callable[..., House], reel: Reel, steps: int, ninths: int
 ) -> None:
-    house = build(reel.smiling)
+    house = build(reel.still_smiling)
     house.enroll(reel)
     death = killed(house, max(1, steps * ninths // 9 - 2))
     assert death.code == -signal.SIGKILL
@@ -96,7 +96,7 @@ def test_the_kills_of_a_whole_attempt_meet_each_end(build: Callable[..., House],
     """At the first step there is no row yet, and at the last the grant stands."""
     found = []
     for step in (1, steps - 1):
-        house = build(reel.smiling)
+        house = build(reel.still_smiling)
         house.enroll(reel)
         found.append(check(killed(house, step)))
     assert found == ["no row", "granted"]
@@ -104,7 +104,7 @@ def test_the_kills_of_a_whole_attempt_meet_each_end(build: Callable[..., House],
 
 def test_the_check_sees_a_strike_that_moved_without_a_grant(build: Callable[..., House], reel: Reel) -> None:
     """The check itself is held to a strike that moves too early."""
-    house = build(reel.smiling)
+    house = build(reel.still_smiling)
     house.enroll(reel)
     death = killed(house, 1)
     with pytest.raises(AssertionError, match="without a durable grant"):

@@ -83,6 +83,16 @@ class Database:
         with schema.translated(self.path):
             return [dict(row) for row in self._connection.execute(sql, values)]
 
+    def tuples(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run a statement and return all rows of its answer as plain tuples, for those that are many.
+
+        RecordsFailed for a text that is no UTF-8.
+        """
+        with schema.translated(self.path), schema.plain_text(self._connection):
+            cursor = self._connection.cursor()
+            cursor.row_factory = None
+            return cursor.execute(sql, values).fetchall()
+
     def one(self, sql: str, *values: Any) -> Any:
         """Return the first column of the first row."""
         with schema.translated(self.path):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from smileaccess.delivery import Refused
     from smileaccess.ports import Archive, Clock, Outbox
 
-BATCH = 500
+BATCH = 1000
 """Rows in one transaction: few enough to be sent again cheaply, enough that the commit costs little."""
 
 Tell = Callable[[str, str, Mapping[str, Any]], None]

@@ -16,6 +16,8 @@ from smileaccess.records.database import Database
 from smileaccess.records.rows import FORWARDED
 
 _TIME = {"attempts": "closed_at", "door_events": "at"}
+_SEQ = -2
+"""The place of a row's number in what is forwarded of both tables, before its hash."""
 _RETRIED = 100
 """Rows set aside that are offered again at once."""
 
@@ -103,6 +105,6 @@ class Outbox:
 
     def _after(self, table: str, after: int, limit: int, upto: int | None = None) -> list[Outgoing]:
         bound = "" if upto is None else f" AND seq <= {int(upto)}"
-        columns = ", ".join(FORWARDED[table])
-        sql = f"SELECT {columns} FROM {table} WHERE seq > ?{bound} ORDER BY seq LIMIT ?"  # noqa: S608 -- ours
-        return [Outgoing(row["seq"], table, row) for row in self._db.all(sql, after, limit)]
+        names = FORWARDED[table]
+        sql = f"SELECT {', '.join(names)} FROM {table} WHERE seq > ?{bound} ORDER BY seq LIMIT ?"  # noqa: S608 -- ours
+        return [Outgoing(row[_SEQ], table, names, row) for row in self._db.tuples(sql, after, limit)]

@@ -47,7 +47,7 @@ FORWARDED: Mapping[str, tuple[str, ...]] = {
     "attempts": (*OPENING, "open_seq", "open_hash", *CLOSING, "seq", "hash"),
     "door_events": (*EVENT, "seq", "hash"),
 }
-"""What goes to a central database of each table: the links' numbers and hashes as well."""
+"""What goes to a central database of each table: the id first, the last link's number and hash last."""
 
 ATTEMPT_OPENED, ATTEMPT_CLOSED, DOOR_EVENT = "attempt opened", "attempt closed", "event"
 """What a link stands for."""

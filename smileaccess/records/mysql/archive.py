@@ -5,7 +5,7 @@ It inserts and compares, and never overwrites: a door's account can do no more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -100,7 +100,8 @@ class Archive:
         names = ("record", *rows.FORWARDED[table])
         marks = ", ".join(["%s"] * len(names))
         sql = f"INSERT INTO own_{table} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 -- our own names
-        self._link.many(sql, [(self._record, *_values(row.columns)) for row in batch])
+        places = [place for place, name in enumerate(rows.FORWARDED[table]) if name in TIMES]
+        self._link.many(sql, [_sent(self._record, row.values, places) for row in batch])
 
     def _note_head(self, last: Outgoing, now: datetime) -> None:
         self._link.change(
@@ -151,5 +152,9 @@ class Archive:
             ) from error
 
 
-def _values(columns: Mapping[str, Column]) -> Iterable[Column]:
-    return (spelled(value) if name in TIMES else value for name, value in columns.items())
+def _sent(record: str, values: Sequence[Column], times: Sequence[int]) -> list[Column]:
+    """Return a row as it is sent; `times` are the places of what is spelled otherwise there."""
+    sent = [record, *values]
+    for place in times:
+        sent[place + 1] = spelled(values[place])
+    return sent
