@@ -7,8 +7,11 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 # The older pair that Raspberry Pi OS Bookworm's picamera2 needs; numpy 1.26 has no wheels from Python 3.13 on.
 OLD_PAIR = "opencv-python-headless==4.11.*" "numpy==1.26.*"
+# Where a cluster's programs are unpacked; rsync copies a node that joins, and needs libpopt0.
+GALERA ?= $(HOME)/.cache/smileaccess-galera
+GALERA_PACKAGES = galera-4 mariadb-server rsync libpopt0
 
-.PHONY: help demo demo-cloud bench bench-records bench-queries test check-python mariadb lint types tests test-opencv4 test-wheel picture weights clean
+.PHONY: help demo demo-cloud bench bench-records bench-queries cluster test check-python mariadb galera lint types tests test-opencv4 test-wheel picture weights clean
 
 help:
 	@echo "make demo          show the door (SPACE rings, 1 to 8 choose a scene, Q leaves)"
@@ -16,6 +19,7 @@ help:
 	@echo "make bench         what a recognition takes, and what the size of a frame costs"
 	@echo "make bench-records 100,000 attempts through outages, the speed of the delivery, a door killed at each step"
 	@echo "make bench-queries what the common questions read in a central database of a million attempts"
+	@echo "make cluster       doors on a cluster of three servers (MariaDB Galera) that fail one after the other"
 	@echo "make test          ruff, mypy and pytest"
 	@echo "make test-opencv4  the tests of the local eyes on OpenCV 4.11 with numpy 1.26"
 	@echo "make test-wheel    build the wheel, install it into a clean environment, and play the demo with it"
@@ -37,6 +41,9 @@ bench-records: $(VENV)/.tested mariadb
 
 bench-queries: $(VENV)/.tested mariadb
 	@$(BIN)/python -m tests.bench_queries
+
+cluster: $(VENV)/.tested galera
+	@$(BIN)/python -m tests.cluster $(GALERA)
 
 test: lint types tests
 
@@ -90,6 +97,16 @@ mariadb:
 	  if [ "$$(id -u)" = 0 ]; then as=; else as=sudo; fi; \
 	  $$as apt-get update -qq && \
 	  $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mariadb-server-core >/dev/null; }
+
+# What a cluster needs beside: files only, in a folder of their own, since the packages would set up services.
+galera: mariadb
+	@test -e $(GALERA)/.unpacked || { \
+	  echo "getting Galera's files (Debian's $(GALERA_PACKAGES)) into $(GALERA)"; \
+	  mkdir -p $(GALERA) && cd $(GALERA) || exit 1; \
+	  if [ "$$(id -u)" = 0 ]; then as=; else as=sudo; fi; \
+	  get="apt-get download -qq -o APT::Sandbox::User=$$(id -un) $(GALERA_PACKAGES)"; \
+	  { $$get 2>/dev/null || { $$as apt-get update -qq && $$get; }; } && \
+	  for package in *.deb; do dpkg-deb -x "$$package" . || exit 1; done && rm -f *.deb && touch .unpacked; }
 
 .venv-opencv4/.installed: setup.cfg pyproject.toml
 	@$(MAKE) --no-print-directory check-python

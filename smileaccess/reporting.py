@@ -34,8 +34,8 @@ STAGES = ("first_face", "neutral", "identified", "cued", "smiled", "granted", "d
 """The stages in the order of an attempt; its end is two, since a denial may have waited for its deadline."""
 
 _MONDAY = datetime(2001, 1, 1)  # noqa: DTZ001 -- local time, as all that is counted
-_SHARPEST = 0.001
-"""The least distance from 100 that a similarity on record can show."""
+LOWEST, HIGHEST = -2, 2
+"""The ends of the scale of nines: 0, and 99.99 with all above; beyond it, three digits on record are too few for bars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class Similarities:
 
     def add(self, verdict: Verdict, similarity: float) -> None:
         """Count one attempt by its best similarity, 0..100."""
-        self.bins[verdict, math.floor(nines(similarity) * BINS_A_DECADE)] += 1
+        self.bins[verdict, math.floor(round(nines(similarity) * BINS_A_DECADE, 6))] += 1
         self.totals[verdict] += 1
         self.reached[verdict] += self.threshold is not None and similarity >= self.threshold
         self.lowest[verdict] = min(similarity, self.lowest.get(verdict, similarity))
@@ -168,16 +168,16 @@ class Similarities:
 
 
 def nines(similarity: float) -> float:
-    """Return the place of a similarity on a scale of nines: -2 for 0, -1 for 90, 0 for 99, 1 for 99.9, 3 for 100.
+    """Return the place of a similarity on a scale of nines: -2 for 0, -1 for 90, 0 for 99, 1 for 99.9, 2 from 99.99 on.
 
     Thresholds stand at 99 and beyond, where a straight scale from 0 to 100 shows nothing.
     """
-    return -math.log10(min(max(100.0 - similarity, _SHARPEST), 100.0))
+    return min(max(-math.log10(max(100.0 - similarity, 1e-9)), LOWEST), HIGHEST)
 
 
 def similarity_at(place: float) -> float:
-    """Return the similarity at a place on the scale of nines."""
-    return 100.0 - math.pow(10.0, -place)
+    """Return the similarity at a place on the scale of nines, 100 beyond its end."""
+    return 100.0 if place > HIGHEST else 100.0 - math.pow(10.0, -place)
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import re
+import signal
 import sys
 import tempfile
 import threading
@@ -53,6 +54,7 @@ CONNECT_S, TIMEOUT_S = 2.0, 3.0
 LONGEST_S = 15.0
 """How long an attempt may wait to be delivered while one node is out: to time out, to try the next, and to wait."""
 ROUNDS = 20
+NOT_READY = 1047
 TABLES = ("attempts", "door_events", "chain_heads", "members", "faces", "confirmations", "contacts", "doors")
 
 SETTINGS = """\
@@ -150,8 +152,7 @@ class Door:
         now = datetime.now(UTC)
         opened = Attempt(uuid7(), self.name, Trigger.BUTTON, now)
         spool.open_attempt(opened)
-        ended = {"outcome": Outcome.DENIED, "reason": Reason.NO_FACE}
-        spool.close_attempt(replace(opened, closed_at=datetime.now(UTC), **ended))
+        spool.close_attempt(replace(opened, closed_at=datetime.now(UTC), outcome=Outcome.DENIED, reason=Reason.NO_FACE))
         self.written += 1
 
 
@@ -264,10 +265,20 @@ class Show:
             node.isolate(on=True)
             try:
                 eventually(lambda: node.status("wsrep_cluster_status") != "Primary")
+                self.notes.check("it answers nobody (error 1047)", self._refusal(node) == NOT_READY)
                 self.carry_on()
             finally:
                 node.isolate(on=False)
             eventually(self.cluster.whole)
+
+    def _refusal(self, node: Node) -> int:
+        """Return the number with which a node refuses to be asked, 0 where it answers."""
+        with self.office.at(node) as link:
+            try:
+                link.one("SELECT 1")
+            except RecordsError as error:
+                return error.code
+        return 0
 
     def followed(self, node: Node, member: Member, kind: str) -> None:
         """Change a member through one node; every door must take it over and say so at another."""
@@ -513,7 +524,21 @@ def play(show: Show) -> None:
     revoked(show)
 
 
+def finish(show: Show) -> int:
+    """Let everything be delivered, end the doors, and return how many attempts arrived."""
+    for door in show.doors:
+        door.rest()
+    eventually(lambda: all(door.fleet.summary()["waiting"] == 0 for door in show.doors))
+    for door in show.doors:
+        show.notes.check(f"{door.name}: its liaison ends in time", door.fleet.close(10.0))
+    arrived = compared(show)
+    table(show)
+    counters(show)
+    return arrived
+
+
 def run(programs: Path) -> int:
+    """Show it all; return the exit code."""
     notes, began = Notes(), time.monotonic()
     structlog.configure(processors=[notes.log])
     with ExitStack() as stack:
@@ -524,24 +549,26 @@ def run(programs: Path) -> int:
         cluster = stack.enter_context(clustered(programs))
         notes.names = {node.address: f"node{node.number}" for node in cluster.nodes}
         say(f"  they are one cluster after {time.monotonic() - began:.0f} s")
-        migrated(cluster, keys, notes)
-        show = build(cluster, keys, folder, stack, notes)
-        play(show)
-        for door in show.doors:
-            door.rest()
-        eventually(lambda: all(door.fleet.summary()["waiting"] == 0 for door in show.doors))
-        for door in show.doors:
-            notes.check(f"{door.name}: its liaison ends in time", door.fleet.close(10.0))
-        arrived = compared(show)
-        table(show)
-        counters(show)
-    say(f"\n{arrived} attempts of {len(DOORS)} doors in {time.monotonic() - began:.0f} s")
+        try:
+            migrated(cluster, keys, notes)
+            show = build(cluster, keys, folder, stack, notes)
+            play(show)
+            arrived = finish(show)
+            say(f"\n{arrived} attempts of {len(DOORS)} doors in {time.monotonic() - began:.0f} s")
+        except (AssertionError, RecordsError, pymysql.Error) as error:
+            notes.check(f"all is shown: {error}", kept=False)
     for fault in notes.faults:
         say(f"BROKEN: {fault}")
+    say("every rule was kept" if not notes.faults else f"{len(notes.faults)} rules were broken")
     return 1 if notes.faults else 0
 
 
+def _terminated(_number: int, _frame: object) -> None:
+    sys.exit("ended before the end")
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _terminated)  # so that the servers end too
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("programs", nargs="?", type=Path, default=PROGRAMS, help="where `make galera` put Galera")
     sys.exit(run(parser.parse_args().programs))

@@ -126,8 +126,8 @@ def _times(tally: Tally) -> str:
         for start, (granted, denied) in zip(bars.starts[:-1], bars.sums, strict=True)
         if granted or denied
     ]
-    table = _table((f"{step} from", "granted", "denied", "granted share"), rows)
-    return _section(f"Attempts by {step}", told, plots.times("times", told, bars), table)
+    table = _table((step, "granted", "denied", "granted share"), rows)
+    return _section(f"Attempts per {step}", told, plots.times("times", told, bars), table)
 
 
 def _reasons(tally: Tally) -> str:
@@ -161,7 +161,7 @@ def _similarities(place: int, name: str, found: Similarities) -> str:
         for verdict in Verdict
         if found.totals[verdict]
     ]
-    sums = _table(("", "attempts", "lowest", "highest", "at the threshold or above"), rows)
+    sums = _table(("outcome", "attempts", "lowest", "highest", "at the threshold or above"), rows)
     plot = plots.similarities(f"similarity-{place}", told, found)
     return _section(f"Similarity and threshold ({name})", told, plot, sums + _bins(found))
 
@@ -183,7 +183,7 @@ def _bins(found: Similarities) -> str:
         )
         for place in places
     ]
-    return _table(("similarity", *(verdict.value for verdict in Verdict)), rows)
+    return _table(("similarity", *(verdict.value for verdict in Verdict)), rows, unfolded=False)
 
 
 def _similarity(value: float) -> str:
@@ -216,7 +216,7 @@ def _costs(tally: Tally) -> str:
         for start, (spent,) in zip(bars.starts[:-1], bars.sums, strict=True)
         if spent
     ]
-    table = _table((f"{bars.step.name} from", "cost"), [*rows, ("in all", _money(micros))])
+    table = _table((bars.step.name, "cost"), [*rows, ("in all", _money(micros))])
     return _section(f"Cost per {bars.step.name}", told, plots.costs("costs", told, bars), table)
 
 
@@ -246,11 +246,11 @@ def _section(title: str, told: str, plot: str, tables: str) -> str:
     )
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table that unfolds: a short one lies open."""
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, unfolded: bool = True) -> str:
+    """Return a table that unfolds: a short one lies open, unless told not to."""
     head = "".join(f'<th scope="col">{_text(each)}</th>' for each in columns)
     body = "".join(f"<tr>{_cells(row)}</tr>\n" for row in rows)
-    shown = " open" if len(rows) <= FEW_ROWS else ""
+    shown = " open" if unfolded and len(rows) <= FEW_ROWS else ""
     return (
         f'<details{shown}><summary>The numbers: {counted(len(rows), "row")}</summary>\n<div class="wide"><table>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div></details>\n"

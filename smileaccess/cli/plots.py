@@ -10,6 +10,8 @@ from smileaccess.drawing import Color, label
 from smileaccess.reporting import (
     BINS_A_DECADE,
     GRAIN_MS,
+    HIGHEST,
+    LOWEST,
     MILLION,
     Bars,
     Similarities,
@@ -35,7 +37,7 @@ MOST_DOORS = 30
 _FEWEST_BARS = 12
 """Places for bars along an axis of time, so that the bar of a single attempt is no wall."""
 
-_MARKS = (0, 50, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.99, 99.999)
+_MARKS = (0, 50, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.98)
 """Similarities that may stand along their axis."""
 
 _APART = 0.06
@@ -138,7 +140,7 @@ def _distribution(axes: Axes, found: Similarities, verdicts: Sequence[Verdict]) 
             axes.stairs(above, edges, baseline=below, fill=True, color=shown, label=verdict.value, linewidth=0)
         below = above
     if found.threshold is not None:
-        told = f"threshold {found.threshold:g}"
+        told = f"threshold {found.threshold:g}" if Verdict.GRANTED in verdicts else None
         axes.axvline(nines(found.threshold), color=Color.INK, linewidth=1.2, linestyle="--", label=told)
     axes.set_ylim(0, max(*below, 1) * 1.08)
     _whole_numbers(axes, "y")
@@ -150,7 +152,10 @@ def _span(found: Similarities) -> tuple[int, int]:
     places = [place for _, place in found.bins]
     if found.threshold is not None:
         places.append(int(nines(found.threshold) * BINS_A_DECADE))
-    return max(min(places) - 2, -2 * BINS_A_DECADE), max(places) + 3
+    first, last = min(places) - 2, max(places) + 3
+    air = max(0, BINS_A_DECADE - (last - first)) // 2
+    lowest, highest = LOWEST * BINS_A_DECADE, HIGHEST * BINS_A_DECADE
+    return max(first - air, lowest), min(last + air, highest + 1)
 
 
 def _along_nines(axes: Axes, found: Similarities) -> None:
@@ -161,6 +166,8 @@ def _along_nines(axes: Axes, found: Similarities) -> None:
         place = nines(mark)
         if low <= place <= high and all(abs(place - each) >= _APART * (high - low) for each in places):
             places[place] = f"{mark:g}"
+    if high > HIGHEST:
+        places[(HIGHEST + high) / 2] = "to 100"
     axes.set_xticks(list(places), list(places.values()))
 
 
@@ -252,4 +259,5 @@ def _whole_numbers(axes: Axes, which: str) -> None:
 
 def _legend(axes: Axes) -> None:
     """Put the legend above the plot, where it hides nothing."""
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.2, handlelength=1.4)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.2, handlelength=1.4)
