@@ -24,6 +24,9 @@ MILLION = 1_000_000
 BINS_A_DECADE = 20
 """Bars of similarity for each further nine: narrow enough to see how close to the threshold people come."""
 
+LOWEST, HIGHEST = -2, 2
+"""The ends of the scale of nines: 0, and 99.99 with all above, where the digits on record are too few for bars."""
+
 GRAIN_MS = 10
 """Latencies are counted to the hundredth of a second, a fraction of a frame."""
 
@@ -34,8 +37,6 @@ STAGES = ("first_face", "neutral", "identified", "cued", "smiled", "granted", "d
 """The stages in the order of an attempt; its end is two, since a denial may have waited for its deadline."""
 
 _MONDAY = datetime(2001, 1, 1)  # noqa: DTZ001 -- local time, as all that is counted
-LOWEST, HIGHEST = -2, 2
-"""The ends of the scale of nines: 0, and 99.99 with all above; beyond it, three digits on record are too few for bars."""
 
 
 @dataclass(frozen=True, slots=True)

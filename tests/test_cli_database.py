@@ -135,6 +135,14 @@ def test_the_status_of_a_door_alone(tmp_path: Path) -> None:
     assert ("chain       2 links" in shown.out, "to deliver" in shown.out) == (True, False)
 
 
+def test_a_record_that_is_full_is_told(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.put(attempt(detail={"text": "x" * 2_000_000}))
+    house.config.write_text(house.config.read_text().replace("[records]", "[records]\nlimit_mb = 1"))
+    told = house.run("database", "status")
+    assert (told.code, "the door opens to nobody" in told.err) == (1, True)
+
+
 def test_the_status_tells_of_both_and_of_what_waits(ready: Fleet) -> None:
     ready.house.put(attempt(), attempt(Reason.NO_FACE, day=1))
     ready.as_door()

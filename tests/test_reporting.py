@@ -1,129 +1,278 @@
-"""What a report counts: by time, reason, similarity, stage, cost and door, however long the time is."""
+"""The sums of a report: nothing is lost when bars grow, and a percentile is a value that occurred."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from smileaccess.model import Attempt, Outcome, Reason, Trigger, uuid7
-from smileaccess.reporting import LONGEST_MS, MOST_BARS, Tally, Timeline, Verdict, nines, percentile, similarity_at
-
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-def attempt(minute: float = 0, reason: Reason | None = None, **changes: Any) -> Attempt:
-    opened = NOON + timedelta(minutes=minute)
-    made = Attempt(
-        uuid7(),
-        "front",
-        Trigger.BUTTON,
-        opened,
-        closed_at=opened + timedelta(seconds=2),
-        outcome=Outcome.DENIED if reason else Outcome.GRANTED,
-        reason=reason,
-        similarity=99.5,
-        recognizer="embedded",
-        calls=2,
-        cost=0.002,
-        stages_ms={"first_face": 300.0, "identified": 900.0},
-    )
-    return replace(made, **changes)
-
-
-def tallied(*attempts: Attempt) -> Tally:
-    tally = Tally({"embedded": 99.0}, UTC)
-    tally.add_all(attempts)
-    return tally
-
-
-def test_nothing_is_nothing() -> None:
-    tally = tallied()
-    assert (tally.first, tally.total.ended, tally.times.bars(), tally.reasons) == (None, 0, None, [])
-
-
-def test_outcomes_are_counted_by_hour_without_a_gap() -> None:
-    bars = tallied(attempt(), attempt(1), attempt(125, Reason.NO_SMILE)).times.bars()
-    assert bars is not None
-    assert (bars.step.name, list(bars.sums)) == ("hour", [(2, 0), (0, 0), (0, 1)])
-    assert bars.starts[0] == datetime(2026, 3, 1, 12)  # noqa: DTZ001 -- local, as a report is
-    assert len(bars.starts) == len(bars.sums) + 1
-
-
-@pytest.mark.parametrize(
-    ("days", "step"), [(1, "hour"), (30, "6 hours"), (150, "day"), (900, "week"), (4000, "month"), (9000, "year")]
+from smileaccess.model import Attempt, Outcome, Reason, Trigger
+from smileaccess.reporting import (
+    BINS_A_DECADE,
+    DAY,
+    HIGHEST,
+    HOUR,
+    LOWEST,
+    MOST_BARS,
+    STEPS,
+    Bars,
+    DoorCounts,
+    Tally,
+    Timeline,
+    Verdict,
+    nines,
+    percentile,
+    similarity_at,
 )
-def test_bars_grow_longer_with_the_time_and_never_become_too_many(days: int, step: str) -> None:
+from tests.house import THEN, attempt
+
+SUNDAY = datetime(2026, 3, 1, 12, 30)  # noqa: DTZ001 -- a report's local time
+THRESHOLDS = {"embedded": 99.0, "rekognition": 99.5}
+
+
+def bars_of(*times: datetime) -> Bars:
     timeline = Timeline(1)
-    start = datetime(2000, 1, 1)  # noqa: DTZ001 -- local
-    for day in range(0, days + 1, max(1, days // 300)):
-        timeline.add(start + timedelta(days=day), 0)
-    bars = timeline.bars()
-    assert bars is not None
-    assert (bars.step.name, len(bars.sums) <= MOST_BARS) == (step, True)
-    assert sum(sums[0] for sums in bars.sums) == len(range(0, days + 1, max(1, days // 300)))
+    for when in times:
+        timeline.add(when, 0)
+    found = timeline.bars()
+    assert found is not None
+    return found
 
 
-def test_denials_are_counted_by_reason_and_hour_of_the_day() -> None:
-    tally = tallied(attempt(0, Reason.NO_FACE), attempt(1440, Reason.NO_FACE), attempt(60, Reason.NO_SMILE))
-    assert dict(tally.hours) == {(Reason.NO_FACE, 12): 2, (Reason.NO_SMILE, 13): 1}
-    assert tally.reasons == [(Reason.NO_FACE, 2), (Reason.NO_SMILE, 1)]
+def tally(*attempts: Attempt) -> Tally:
+    counted = Tally(THRESHOLDS, UTC)
+    counted.add_all(attempts)
+    return counted
 
 
-def test_similarities_are_held_against_the_threshold_by_what_became_of_them() -> None:
-    tally = tallied(
-        attempt(similarity=99.9), attempt(0, Reason.NOT_RECOGNIZED, similarity=80.0), attempt(similarity=None)
+class TestTimeline:
+    def test_nothing_has_no_bars(self) -> None:
+        assert Timeline(2).bars() is None
+
+    def test_one_time_is_one_bar(self) -> None:
+        bars = bars_of(SUNDAY)
+        assert (bars.step, list(bars.sums)) == (HOUR, [(1,)])
+        assert list(bars.starts) == [SUNDAY.replace(minute=0), SUNDAY.replace(minute=0) + timedelta(hours=1)]
+
+    def test_hours_without_an_attempt_have_a_bar_of_nothing(self) -> None:
+        assert list(bars_of(SUNDAY, SUNDAY + timedelta(hours=3)).sums) == [(1,), (0,), (0,), (1,)]
+
+    def test_series_are_summed_apart(self) -> None:
+        timeline = Timeline(2)
+        for place, amount in ((0, 2), (1, 5), (0, 1)):
+            timeline.add(SUNDAY, place, amount)
+        bars = timeline.bars()
+        assert bars is not None
+        assert list(bars.sums) == [(3, 5)]
+
+    @pytest.mark.parametrize(
+        ("hours", "name", "count"),
+        [
+            (199, "hour", 200),
+            (200, "6 hours", 35),
+            (199 * 6, "6 hours", 200),
+            (200 * 6, "day", 51),
+            (199 * 24, "day", 200),
+            (200 * 24, "week", 30),
+            (199 * 7 * 24, "week", 200),
+            (200 * 7 * 24, "month", 47),
+            (20 * 8766, "year", 21),
+        ],
     )
-    found = tally.similarities["embedded"]
-    assert dict(found.totals) == {Verdict.GRANTED: 1, Verdict.STRANGER: 1}
-    assert (found.reached[Verdict.GRANTED], found.reached[Verdict.STRANGER], found.threshold) == (1, 0, 99.0)
+    def test_bars_grow_with_the_time_that_they_tell_of(self, hours: int, name: str, count: int) -> None:
+        """Both sides of each border; a step is left only where it would have more than the most bars."""
+        start = datetime(2026, 3, 2)  # noqa: DTZ001 -- a Monday, as the stretches of every step but months begin
+        bars = bars_of(start, start + timedelta(hours=hours))
+        assert (bars.step.name, len(bars.sums)) == (name, count)
+
+    def test_months_and_weeks_begin_where_people_say(self) -> None:
+        steps = {step.name: step for step in STEPS}
+        begun = {name: step.start(step.number(SUNDAY)).isoformat()[:13] for name, step in steps.items()}
+        assert begun == {
+            "hour": "2026-03-01T12",
+            "6 hours": "2026-03-01T12",
+            "day": "2026-03-01T00",
+            "week": "2026-02-23T00",
+            "month": "2026-03-01T00",
+            "year": "2026-01-01T00",
+            "10 years": "2020-01-01T00",
+            "100 years": "2000-01-01T00",
+        }
+        assert [name for name, step in steps.items() if not step.whole_days] == ["hour", "6 hours"]
+
+    @given(st.lists(st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 1)), min_size=1))  # noqa: DTZ001
+    def test_every_time_is_in_its_bar_and_there_are_not_too_many(self, times: list[datetime]) -> None:
+        """In any order, over any span: what a clock without a battery says stands on record as well."""
+        bars = bars_of(*times)
+        inside = [
+            sum(start <= when < end for when in times)
+            for start, end in zip(bars.starts[:-1], bars.starts[1:], strict=True)
+        ]
+        assert [sums[0] for sums in bars.sums] == inside
+        assert len(bars.sums) <= MOST_BARS
+
+    def test_a_long_time_is_kept_by_days(self) -> None:
+        """Ten years, an attempt an hour, are no more sums than days."""
+        timeline = Timeline(1)
+        for hour in range(0, 10 * 8766):
+            timeline.add(SUNDAY - timedelta(hours=hour), 0)
+        assert len(timeline._sums) == 10 * 8766 // 24 + 1
+        bars = timeline.bars()
+        assert bars is not None
+        assert sum(sums[0] for sums in bars.sums) == 10 * 8766
 
 
-@pytest.mark.parametrize("similarity", [0.0, 50.0, 90.0, 99.0, 99.9, 99.99])
-def test_the_scale_of_nines_goes_both_ways(similarity: float) -> None:
-    assert similarity_at(nines(similarity)) == pytest.approx(similarity)
+class TestNines:
+    @pytest.mark.parametrize(
+        ("similarity", "place"), [(0.0, -2), (90.0, -1), (99.0, 0), (99.9, 1), (99.99, 2), (99.999, 2), (100.0, 2)]
+    )
+    def test_each_nine_is_as_wide(self, similarity: float, place: float) -> None:
+        assert nines(similarity) == pytest.approx(place)
+
+    @given(st.floats(0, 99.98))
+    def test_back_again(self, similarity: float) -> None:
+        assert similarity_at(nines(similarity)) == pytest.approx(similarity, abs=1e-6)
+
+    def test_the_last_bar_goes_to_100(self) -> None:
+        assert [similarity_at(HIGHEST), similarity_at(HIGHEST + 1 / BINS_A_DECADE)] == [99.99, 100.0]
+        assert similarity_at(LOWEST) == 0.0
 
 
-def test_the_scale_of_nines_has_an_end() -> None:
-    assert nines(100.0) == nines(99.9999) == pytest.approx(3.0)
+class TestPercentile:
+    @pytest.mark.parametrize(("share", "value"), [(0.5, 20), (0.51, 30), (0.9, 40), (0.25, 10), (1.0, 40)])
+    def test_the_nearest_rank(self, share: float, value: int) -> None:
+        assert percentile(Counter([40, 10, 20, 30]), share) == value
+
+    def test_nothing_has_none(self) -> None:
+        with pytest.raises(ValueError, match="nothing was counted"):
+            percentile(Counter(), 0.5)
+
+    @given(st.lists(st.integers(0, 60_000), min_size=1), st.floats(0.01, 1))
+    def test_it_occurred_and_so_many_do_not_exceed_it(self, values: list[int], share: float) -> None:
+        found = percentile(Counter(values), share)
+        assert found in values
+        assert sum(value <= found for value in values) >= share * len(values) - 1e-6
+        assert sum(value < found for value in values) < share * len(values) + 1e-6
 
 
-def test_stages_end_with_the_outcome_and_stand_in_order() -> None:
-    tally = tallied(attempt(), attempt(1, Reason.NO_SMILE))
-    assert tally.stages_in_order == ["first_face", "identified", "granted", "denied"]
-    assert dict(tally.stages["first_face"]) == {30: 2}
-    assert dict(tally.stages["granted"]) == {200: 1}
+class TestTally:
+    def test_an_empty_record(self) -> None:
+        empty = tally()
+        assert (empty.first, empty.last, empty.total, empty.reasons) == (None, None, DoorCounts(), [])
+        assert (empty.times.bars(), empty.costs.bars(), empty.stages_in_order) == (None, None, [])
 
+    def test_granted_and_denied_by_time(self) -> None:
+        bars = tally(attempt(None), attempt(), attempt(None, day=8)).times.bars()
+        assert bars is not None
+        assert bars.step.name == "hour"
+        assert [(place, sums) for place, sums in enumerate(bars.sums) if any(sums)] == [(0, (1, 1)), (192, (1, 0))]
 
-def test_a_clock_that_was_set_makes_no_latency() -> None:
-    tally = tallied(attempt(closed_at=NOON - timedelta(hours=1)), attempt(1, closed_at=NOON + timedelta(days=1)))
-    assert dict(tally.stages["granted"]) == {LONGEST_MS // 10: 1}
+    def test_first_and_last_whatever_the_order(self) -> None:
+        counted = tally(attempt(day=1), attempt(day=3), attempt(day=0))
+        assert (counted.first, counted.last) == (THEN, THEN + timedelta(days=3))
 
+    def test_an_attempt_without_an_end_is_in_no_plot(self) -> None:
+        counted = tally(Attempt("0197-a", "front", Trigger.BUTTON, THEN))
+        assert counted.total == DoorCounts(open=1)
+        assert (counted.times.bars(), counted.stages, counted.similarities) == (None, {}, {})
+        assert counted.first == THEN
 
-def test_costs_are_whole_millionths_by_day_and_door() -> None:
-    tally = tallied(*(attempt(minute, cost=0.1) for minute in range(3)), attempt(5, door="side", cost=None, calls=0))
-    assert (tally.total.micros, tally.doors["front"].micros, tally.doors["side"].micros) == (300_000, 300_000, 0)
-    assert tally.calls == 6
+    def test_reasons_are_counted_by_the_local_hour(self) -> None:
+        counted = Tally(THRESHOLDS, timezone(timedelta(hours=13)))
+        counted.add_all([attempt(Reason.NO_FACE), attempt(Reason.TIMEOUT), attempt(Reason.TIMEOUT), attempt(None)])
+        assert counted.hours == {(Reason.NO_FACE, 1): 1, (Reason.TIMEOUT, 1): 2}
+        assert counted.reasons == [(Reason.TIMEOUT, 2), (Reason.NO_FACE, 1)]
 
+    def test_the_system_s_zone_where_none_is_given(self) -> None:
+        assert Tally({}).local(THEN) == THEN.astimezone().replace(tzinfo=None)
 
-def test_an_open_attempt_is_counted_at_its_door_only() -> None:
-    tally = tallied(attempt(closed_at=None, outcome=None))
-    assert (tally.doors["front"].open, tally.total.ended, tally.times.bars()) == (1, 0, None)
+    def test_reasons_that_are_as_frequent_stand_in_order_of_precedence(self) -> None:
+        found = tally(attempt(Reason.TIMEOUT), attempt(Reason.NO_SMILE), attempt(Reason.NO_FACE)).reasons
+        assert [reason for reason, _ in found] == [Reason.NO_FACE, Reason.NO_SMILE, Reason.TIMEOUT]
 
+    def test_similarities_by_outcome_and_against_the_threshold(self) -> None:
+        """The threshold itself is reached, what is just below is not; who was denied for another reason is told apart."""
+        found = tally(
+            attempt(None, similarity=99.0),
+            attempt(None, similarity=99.4),
+            attempt(Reason.NOT_RECOGNIZED, similarity=98.999),
+            attempt(Reason.NOT_RECOGNIZED, similarity=40.0),
+            attempt(Reason.NO_SMILE, similarity=99.2),
+        ).similarities
+        assert list(found) == ["embedded"]
+        each = found["embedded"]
+        assert each.threshold == 99.0
+        assert each.totals == {Verdict.GRANTED: 2, Verdict.STRANGER: 2, Verdict.OTHERWISE: 1}
+        assert each.reached == {Verdict.GRANTED: 2, Verdict.STRANGER: 0, Verdict.OTHERWISE: 1}
+        assert (each.lowest[Verdict.GRANTED], each.highest[Verdict.STRANGER]) == (99.0, 98.999)
+        assert each.bins[Verdict.GRANTED, 0] == 1
 
-def test_a_stranger_is_counted_with_who_found_the_best_candidate() -> None:
-    found = [{"candidates": [{"similarity": 70.0}], "recognizer": "rekognition"}, {"candidates": []}]
-    tally = tallied(attempt(0, Reason.NOT_RECOGNIZED, recognizer=None, similarity=70.0, detail={"examinations": found}))
-    assert list(tally.similarities) == ["rekognition"]
+    def test_each_recognizer_has_its_threshold_and_an_unknown_one_none(self) -> None:
+        """The best candidate's recognizer where the attempt names none; `unknown` where nobody says."""
+        asked = [
+            {"recognizer": "embedded", "candidates": [{"member": "m_ada", "similarity": 30.0}]},
+            {"recognizer": "rekognition", "candidates": [{"member": "m_bob", "similarity": 80.0}]},
+            {"recognizer": "embedded", "candidates": None},
+        ]
+        nobody = {"recognizer": None, "similarity": 80.0}
+        found = tally(
+            attempt(recognizer="rekognition"),
+            attempt(**nobody, detail={"examinations": asked}),
+            attempt(**nobody, detail={}),
+            attempt(**nobody, detail={"examinations": [{"candidates": [{"member": "m_ada", "similarity": 80.0}]}]}),
+        ).similarities
+        assert {name: (each.threshold, each.totals.total()) for name, each in found.items()} == {
+            "rekognition": (99.5, 2),
+            "unknown": (None, 2),
+        }
 
+    def test_attempts_without_similarity_are_in_no_distribution(self) -> None:
+        assert tally(attempt(similarity=None)).similarities == {}
 
-@pytest.mark.parametrize(("share", "value"), [(0.0, 1), (0.5, 2), (0.75, 3), (0.99, 9), (1.0, 9)])
-def test_percentiles_are_by_the_nearest_rank(share: float, value: int) -> None:
-    assert percentile({1: 1, 2: 1, 3: 1, 9: 1}, share) == value
+    def test_stages_in_the_order_of_an_attempt_and_its_end_by_outcome(self) -> None:
+        counted = tally(attempt(None, stages_ms={"smiled": 2500.0, "first_face": 314.9, "waved": 1.0}), attempt())
+        assert counted.stages_in_order == ["first_face", "identified", "cued", "smiled", "granted", "denied", "waved"]
+        assert counted.stages["first_face"] == {31: 2}
+        assert (counted.stages["granted"], counted.stages["denied"]) == ({400: 1}, {400: 1})
 
+    def test_a_clock_that_was_set_meanwhile_spoils_no_latency(self) -> None:
+        back = attempt(closed_at=THEN - timedelta(hours=1), stages_ms={})
+        ahead = attempt(closed_at=THEN + timedelta(days=400), stages_ms={})
+        assert tally(back).stages == {}
+        assert tally(ahead).stages == {"denied": {60_000: 1}}
 
-def test_there_is_no_percentile_of_nothing() -> None:
-    with pytest.raises(ValueError, match="nothing"):
-        percentile({}, 0.5)
+    def test_costs_are_summed_exactly_and_by_day(self) -> None:
+        """A tenth of a cent has no exact binary fraction: a thousand of them are one whole all the same."""
+        counted = tally(*(attempt(calls=1, cost=0.001) for _ in range(1000)), attempt(day=1))
+        assert (counted.total.micros, counted.calls) == (1_000_000, 1000)
+        bars = counted.costs.bars()
+        assert bars is not None
+        assert (bars.step, list(bars.sums)) == (DAY, [(1_000_000,)])
+
+    def test_free_calls_are_calls_and_attempts_without_any_cost_nothing(self) -> None:
+        free = tally(attempt(calls=2, cost=0.0)).costs.bars()
+        assert free is not None
+        assert list(free.sums) == [(0,)]
+        assert tally(attempt()).costs.bars() is None
+
+    def test_doors_are_counted_apart_and_together(self) -> None:
+        counted = tally(
+            attempt(None, cost=0.002),
+            replace(attempt(), door="back"),
+            replace(attempt(), door="back", closed_at=None, outcome=None, reason=None),
+        )
+        assert counted.doors == {"front": DoorCounts(granted=1, micros=2000), "back": DoorCounts(denied=1, open=1)}
+        assert counted.total == DoorCounts(granted=1, denied=1, open=1, micros=2000)
+        assert counted.total.ended == 2
+
+    @given(st.permutations([attempt(None), attempt(), attempt(Reason.NO_FACE, day=3), attempt(None, day=300)]))
+    def test_the_order_of_attempts_does_not_matter(self, attempts: list[Attempt]) -> None:
+        counted, again = tally(*attempts), tally(*sorted(attempts, key=lambda each: each.opened_at))
+        assert (counted.hours, counted.stages, counted.doors) == (again.hours, again.stages, again.doors)
+        assert counted.times.bars() == again.times.bars()
+        assert counted.similarities == again.similarities
+        assert counted.total.granted == sum(each.outcome is Outcome.GRANTED for each in attempts)

@@ -50,7 +50,7 @@ class Heading:
 
 def page(tally: Tally, heading: Heading) -> str:
     """Return the whole page; Unavailable where matplotlib is missing."""
-    title = _text(heading.title or f"Attempts at {_whose(tally)}")
+    title = _text(heading.title or _title(tally))
     found = sorted(tally.similarities.items())
     sections = (
         _times(tally),
@@ -69,8 +69,11 @@ def page(tally: Tally, heading: Heading) -> str:
     )
 
 
-def _whose(tally: Tally) -> str:
-    return f"the door {next(iter(tally.doors))}" if len(tally.doors) == 1 else counted(len(tally.doors), "door")
+def _title(tally: Tally) -> str:
+    if not tally.doors:
+        return "Attempts"
+    one = f"the door {next(iter(tally.doors))}"
+    return f"Attempts at {one if len(tally.doors) == 1 else counted(len(tally.doors), 'door')}"
 
 
 def _head(tally: Tally, heading: Heading) -> str:
@@ -88,6 +91,7 @@ def _head(tally: Tally, heading: Heading) -> str:
         + (f" ({total.open:,} without an end: in no plot)" * bool(total.open)),
         "Granted": f"{total.granted:,} ({_share(total.granted, total.ended)})",
         "Denied": f"{total.denied:,}" + (f" ({faults:,} by a fault of the system)" * bool(faults)),
+        "Cost": _money(total.micros) * bool(total.micros),
     }
     told = "".join(f"<div><dt>{name}</dt><dd>{_text(value)}</dd></div>\n" for name, value in rows.items() if value)
     return f"<dl>\n{told}</dl>\n"
@@ -137,7 +141,7 @@ def _reasons(tally: Tally) -> str:
     denied = sum(count for _, count in counts)
     told = (
         f"Denials by reason, by hour of the day and in all. "
-        f"The most frequent reason is {counts[0][0].value}: {counts[0][1]:,} of {counted(denied, 'denial')}."
+        f"The most frequent reason is {counts[0][0].value}: {counts[0][1]:,} of {denied:,}."
     )
     hours = range(24)
     rows = [
@@ -209,7 +213,7 @@ def _costs(tally: Tally) -> str:
         return ""
     told = (
         f"Cost of the attempts' billed calls per {bars.step.name}, in the account's currency: "
-        f"{_money(micros)} in all, for {counted(tally.calls, 'billed call')}. Enrolling is not among them."
+        f"{_money(micros)} in all; billed calls: {tally.calls:,}. Enrolling is not among them."
     )
     rows = [
         (f"{start:{_DAYS}}", _money(spent))
@@ -252,7 +256,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, unfolded: b
     body = "".join(f"<tr>{_cells(row)}</tr>\n" for row in rows)
     shown = " open" if unfolded and len(rows) <= FEW_ROWS else ""
     return (
-        f'<details{shown}><summary>The numbers: {counted(len(rows), "row")}</summary>\n<div class="wide"><table>\n'
+        f'<details{shown}><summary>The numbers by {_text(columns[0])}</summary>\n<div class="wide"><table>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table></div></details>\n"
     )
 
