@@ -10,7 +10,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -29,11 +29,14 @@ from tests.central import Central, account_of
 from tests.mariadb import MariaDB
 from tests.proxy import Proxy
 
-LONGEST_S = 1200.0
-"""Seconds after which a run is given up."""
-
 RETRY_S = 0.05
 """Seconds that a door waits after a failure, at the most: a test's outages are shorter than a real one's."""
+
+IDLE_S = 0.02
+"""Seconds that a door waits where nothing is to be delivered: the writers need the processors."""
+
+LOOK_S = 0.2
+"""Seconds between two looks at how much has arrived, since to count the rows takes time of its own."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Plan:
     lost: float
     seed: int = 1
     batch: int = 25
+    longest_s: float = 60.0
+    """Seconds after which the run is given up."""
 
     @property
     def total(self) -> int:
@@ -64,9 +69,20 @@ class Door:
     attempts: int
     seed: int
     batch: int
+    longest_s: float
 
     def link(self, timeout_s: float = 5.0) -> Link:
         return Link([Address.parse(self.address)], self.login, connect_s=5.0, timeout_s=timeout_s)
+
+
+@dataclass
+class Life:
+    """What a door has done: the ids it wrote, what went wrong on the way, what it was alarmed by, and its times."""
+
+    ids: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
+    wrote_s: float = 0.0
 
 
 @dataclass
@@ -79,7 +95,9 @@ class Verdict:
     kills: int = 0
     lost_answers: int = 0
     failures: int = 0
-    took_s: float = 0.0
+    wrote_s: float = 0.0
+    delivered_s: float = 0.0
+    judged_s: float = 0.0
     faults: list[str] = field(default_factory=list)
 
 
@@ -109,22 +127,14 @@ def some_attempt(door: str, number: int, luck: random.Random) -> Attempt:
     )
 
 
-def live(door: Door) -> tuple[list[str], int]:
-    """Write a door's attempts and deliver them beside that; return their ids, and how often a delivery failed."""
-    ids: list[str] = []
-    done = threading.Event()
-    failures: list[str] = []
+def live(door: Door) -> Life:
+    """Write a door's attempts and deliver them beside that, and tell how it went."""
+    life, done = Life(), threading.Event()
     errors: list[BaseException] = []
 
     def write() -> None:
-        luck = random.Random(door.seed)
         try:
-            with closing(Spool.open(door.path, door.name, door.key)) as spool:
-                for number in range(door.attempts):
-                    attempt = some_attempt(door.name, number, luck)
-                    spool.open_attempt(Attempt(attempt.id, door.name, attempt.trigger, attempt.opened_at))
-                    spool.close_attempt(attempt)
-                    ids.append(attempt.id)
+            _write(door, life)
         except BaseException as error:  # noqa: BLE001 -- told by the thread that waits for this one
             errors.append(error)
         finally:
@@ -133,24 +143,34 @@ def live(door: Door) -> tuple[list[str], int]:
     writer = threading.Thread(target=write, name=f"writer {door.name}")
     writer.start()
     try:
-        deliver(door, done, failures)
+        _deliver(door, done, life)
     finally:
-        writer.join(LONGEST_S)
+        writer.join()  # it waits for nobody
     if errors:
         raise errors[0]
-    return ids, len(failures)
+    return life
 
 
-def deliver(door: Door, done: threading.Event, failures: list[str]) -> None:
+def _write(door: Door, life: Life) -> None:
+    luck, began = random.Random(door.seed), time.monotonic()
+    with closing(Spool.open(door.path, door.name, door.key)) as spool:
+        for number in range(door.attempts):
+            attempt = some_attempt(door.name, number, luck)
+            spool.open_attempt(Attempt(attempt.id, door.name, attempt.trigger, attempt.opened_at))
+            spool.close_attempt(attempt)
+            life.ids.append(attempt.id)
+    life.wrote_s = time.monotonic() - began
+
+
+def _deliver(door: Door, done: threading.Event, life: Life) -> None:
     """Deliver until everything was written and nothing waits; each failure is tried again."""
-    luck, end = random.Random(-door.seed), time.monotonic() + LONGEST_S
-    pause = threading.Event()
+    luck, end = random.Random(-door.seed), time.monotonic() + door.longest_s
+    pause, greeted = threading.Event(), False
     with closing(Spool.open(door.path, door.name, door.key)) as spool, closing(door.link()) as link:
         outbox = spool.outbox()
         archive = Archive(link, door.name, outbox.record)
-        tell: Tell = lambda kind, why, _: failures.append(f"{kind}: {why}")  # noqa: E731
+        tell: Tell = lambda kind, why, _: life.alarms.append(f"{kind}: {why}")  # noqa: E731
         forwarder = Forwarder(outbox, archive, SystemClock(), tell, batch=door.batch)
-        greeted = False
         while time.monotonic() < end:
             last = done.is_set()
             try:
@@ -158,56 +178,69 @@ def deliver(door: Door, done: threading.Event, failures: list[str]) -> None:
                     archive.check(datetime.now(UTC))
                     forwarder.greet()
                     greeted = True
-                if not forwarder.turn() and last and not outbox.backlog().rows:
-                    return
+                if forwarder.turn():
+                    continue
             except RecordsError as error:
-                failures.append(str(error))
+                life.failures.append(str(error))
                 greeted = False
                 pause.wait(RETRY_S * luck.random())
-    raise AssertionError(f"{door.name}: not delivered within {LONGEST_S} s; the last failure was {failures[-1:]}")
+                continue
+            if last and not outbox.backlog().rows:
+                return
+            pause.wait(IDLE_S)
+    raise AssertionError(
+        f"{door.name}: not delivered within {door.longest_s} s; the last failure: {life.failures[-1:]}"
+    )
 
 
 def run(
     plan: Plan, server: MariaDB, central: Central, folder: Path, *, processes: bool = False, say: Callable[[str], None]
 ) -> Verdict:
     """Let all doors write and deliver while the server is killed, and hold what arrived to what was written."""
-    verdict, began = Verdict(), time.monotonic()
     with Proxy(server.port) as proxy, _pool(plan, processes) as pool:
         doors = [some_door(number, plan, central, folder, proxy.address) for number in range(plan.doors)]
         proxy.swallow_commit_answers(plan.lost, random.Random(plan.seed))
-        lives = [pool.submit(live, door) for door in doors]
-        verdict.kills = _kill_now_and_then(plan, server, central, lives, say)
-        written = [life.result(LONGEST_S) for life in lives]
-        verdict.lost_answers = proxy.swallowed
-    verdict.failures = sum(failures for _, failures in written)
-    verdict.took_s = time.monotonic() - began
-    judge(doors, [ids for ids, _ in written], server, central, verdict)
+        began = time.monotonic()
+        running = [pool.submit(live, door) for door in doors]
+        kills = _kill_now_and_then(plan, server, central, running, say)
+        lives = [each.result(plan.longest_s) for each in running]
+        verdict = Verdict(kills=kills, lost_answers=proxy.swallowed, delivered_s=time.monotonic() - began)
+    verdict.failures = sum(len(life.failures) for life in lives)
+    verdict.wrote_s = max(life.wrote_s for life in lives)
+    judge(doors, lives, server, central, verdict)
     return verdict
 
 
-def judge(
-    doors: Sequence[Door], written: Sequence[Sequence[str]], server: MariaDB, central: Central, verdict: Verdict
-) -> None:
+def judge(doors: Sequence[Door], lives: Sequence[Life], server: MariaDB, central: Central, verdict: Verdict) -> None:
     """Compare what is in the central database with what each door wrote, and walk each chain over both ends."""
-    rows = server.run("SELECT id, door FROM attempts", database=central.database)
-    held = {door.name: {row[0] for row in rows if row[1] == door.name} for door in doors}
-    verdict.written = sum(len(ids) for ids in written)
-    verdict.arrived = len(rows)
-    for door, ids in zip(doors, written, strict=True):
-        missing, strange = set(ids) - held[door.name], held[door.name] - set(ids)
-        if missing or strange:
-            verdict.faults.append(f"{door.name}: {len(missing)} attempts missing, {len(strange)} that it never wrote")
-        direct = replace(door, address=server.address)
-        with closing(Spool.open(door.path, door.name, door.key)) as spool, closing(direct.link(60.0)) as link:
-            outbox = spool.outbox()
-            if aside := outbox.backlog().set_aside:
-                verdict.faults.append(f"{door.name}: {len(aside)} rows set aside, such as: {aside[0].error}")
-            try:
-                spool.compare(Ledger(link, door.name, outbox.record).links)
-            except ChainBroken as error:
-                verdict.faults.append(f"{door.name}: {error}")
-            else:
-                verdict.chains += 1
+    began = time.monotonic()
+    held: dict[str, set[str]] = {door.name: set() for door in doors}
+    for row_id, name in server.run("SELECT id, door FROM attempts", database=central.database):
+        held.setdefault(name, set()).add(row_id)
+        verdict.arrived += 1
+    verdict.written = sum(len(life.ids) for life in lives)
+    verdict.faults += [f"{name}: no door of ours" for name in held.keys() - {door.name for door in doors}]
+    for door, life in zip(doors, lives, strict=True):
+        verdict.faults += [f"{door.name}: {fault}" for fault in _faults(door, life, held[door.name], server)]
+    verdict.chains = len(doors) - len({fault.partition(":")[0] for fault in verdict.faults if ": chain: " in fault})
+    verdict.judged_s = time.monotonic() - began
+
+
+def _faults(door: Door, life: Life, held: set[str], server: MariaDB) -> Iterator[str]:
+    """Yield what is wrong with a door, in words."""
+    missing, strange = set(life.ids) - held, held - set(life.ids)
+    if missing or strange:
+        yield f"{len(missing)} attempts missing, {len(strange)} that it never wrote"
+    yield from life.alarms
+    direct = replace(door, address=server.address)
+    with closing(Spool.open(door.path, door.name, door.key)) as spool, closing(direct.link(60.0)) as link:
+        outbox = spool.outbox()
+        if aside := outbox.backlog().set_aside:
+            yield f"{len(aside)} rows set aside, such as: {aside[0].error}"
+        try:
+            spool.compare(Ledger(link, door.name, outbox.record).links)
+        except ChainBroken as error:
+            yield f"chain: {error}"
 
 
 def _pool(plan: Plan, processes: bool) -> Executor:
@@ -223,21 +256,23 @@ def some_door(number: int, plan: Plan, central: Central, folder: Path, address: 
     path, key = folder / f"{name}.db", secrets.token_bytes(32)
     Spool.create(path, name, key).close()
     login = Login(account_of(name, central.database), f"secret of {name}", central.database)
-    return Door(name, path, key, address, login, plan.attempts, plan.seed * 1000 + number, plan.batch)
+    seed = plan.seed * 1000 + number
+    return Door(name, path, key, address, login, plan.attempts, seed, plan.batch, plan.longest_s)
 
 
 def _kill_now_and_then(
-    plan: Plan, server: MariaDB, central: Central, lives: Sequence[Future[object]], say: Callable[[str], None]
+    plan: Plan, server: MariaDB, central: Central, lives: Sequence[Future[Life]], say: Callable[[str], None]
 ) -> int:
     """Kill and start the server at random moments while the doors live; return how often it was killed.
 
     The moments follow what has arrived, so that a fast machine sees as many kills as a slow one.
     """
-    luck, pause = random.Random(plan.seed), threading.Event()
+    luck, pause, end = random.Random(plan.seed), threading.Event(), time.monotonic() + plan.longest_s
+    look_s = min(LOOK_S, plan.total / 50_000)
     moments = sorted(luck.uniform(0.02, 0.95) * plan.total for _ in range(plan.kills))
     killed = 0
-    while not all(life.done() for life in lives) and killed < plan.kills:
-        pause.wait(0.05)
+    while not all(life.done() for life in lives) and killed < plan.kills and time.monotonic() < end:
+        pause.wait(look_s)
         arrived = _arrived(server, central)
         if arrived >= moments[killed]:
             pause.wait(luck.uniform(0, 0.05))
