@@ -348,7 +348,7 @@ class TestPage:
     def test_the_head_names_a_few_doors(self, count: int, named: bool) -> None:
         text = made(*(replace(attempt(), door=f"d{number}") for number in range(count)))
         head = text[: text.index("</dl>")]
-        assert ("d0, d1, d2" in head, f"<dd>{count}</dd>" in head) == (named, not named)
+        assert ("d0, d1, d2" in head, f"<dt>Doors</dt><dd>{count}</dd>" in head) == (named, not named)
 
     @pytest.mark.parametrize(("rows", "opened"), [(FEW_ROWS, True), (FEW_ROWS + 1, False)])
     def test_a_long_table_unfolds(self, rows: int, opened: bool) -> None:

@@ -153,6 +153,7 @@ def _reasons(tally: Tally) -> str:
 
 
 def _similarities(place: int, name: str, found: Similarities) -> str:
+    name = plain(name)
     told = f"Similarity of the best candidate, granted and denied; recognizer: {name}. {_against_threshold(found)}"
     rows = [
         (

@@ -50,7 +50,7 @@ def report(
 
     \b
     Examples:
-      smileaccess attempts report --html march.html --since 2026-03-01 --until 2026-04-01
+      smileaccess attempts report --html week.html --since 7d
       smileaccess attempts report --html all.html --central
     """
     from smileaccess.cli import page  # noqa: PLC0415

@@ -247,8 +247,12 @@ class Dialer:
         return connection
 
     def _see_what_it_is(self, connection: Any, address: Address) -> None:
-        """Refuse a node that is not ready (it says so when asked anything), and, in order to write, a replica."""
+        """Refuse a node that is not ready, and, in order to write, a replica.
+
+        One of Galera's without the majority still answers what needs no table (seen with MariaDB 10.11); DO it refuses.
+        """
         with connection.cursor() as cursor:
+            cursor.execute("DO 1")
             cursor.execute("SELECT @@read_only AS standing")
             standing = cursor.fetchone()["standing"]
         if self.writes and str(standing) not in {"0", "OFF"}:
