@@ -37,7 +37,7 @@ RATIO = 0.8
 ENDS = ("no row", "open", "granted")
 """What a kill may leave."""
 
-ROUNDS = 5
+ROUNDS = 9
 ROWS = 10_000
 _NAMES = ("record", *FORWARDED["attempts"])
 PLAIN = f"INSERT INTO plain ({', '.join(_NAMES)}) VALUES ({', '.join(['%s'] * len(_NAMES))})"
