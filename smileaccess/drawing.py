@@ -149,7 +149,7 @@ def _inline(written: bytes, name: str, size: tuple[float, float], told: str) -> 
     root = ET.fromstring(written)  # noqa: S314 -- matplotlib's own
     used = set(_NAMED.findall(" ".join(value for element in root.iter() for value in element.attrib.values())))
     for parent in list(root.iter()):
-        for child in [each for each in parent if each.tag.endswith(("}metadata", "}style"))]:
+        for child in [each for each in parent if each.tag.endswith("}style")]:
             parent.remove(child)
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]

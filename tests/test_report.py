@@ -162,7 +162,8 @@ class TestCommand:
         assert (tmp_path / "folder").is_dir()
         assert ((tmp_path / "link").is_symlink(), house.config.read_bytes()) == (True, before)
 
-    def test_a_folder_that_is_not_there_is_told(self, house: House, tmp_path: Path) -> None:
+    def test_a_folder_that_is_not_there_is_told_before_the_record_is_read(self, house: House, tmp_path: Path) -> None:
+        house.database.write_bytes(b"no database at all" * 100)
         told = house.run("attempts", "report", "--html", tmp_path / "no" / "page.html")
         assert (told.code, "give a place that you may write" in told.err) == (1, True)
 

@@ -173,7 +173,7 @@ class TestTally:
         assert [(place, sums) for place, sums in enumerate(bars.sums) if any(sums)] == [(0, (1, 1)), (192, (1, 0))]
 
     def test_first_and_last_whatever_the_order(self) -> None:
-        counted = tally(attempt(day=1), attempt(day=3), attempt(day=0))
+        counted = tally(attempt(day=1), attempt(day=0), attempt(day=3), attempt(day=2))
         assert (counted.first, counted.last) == (THEN, THEN + timedelta(days=3))
 
     def test_an_attempt_without_an_end_is_in_no_plot(self) -> None:
