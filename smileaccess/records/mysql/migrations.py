@@ -7,11 +7,15 @@ be cut off anywhere and run from two machines at once, without a lock that a clu
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from smileaccess.errors import RecordsBusy, RecordsFailed
 from smileaccess.records.mysql import faults
@@ -27,7 +31,17 @@ DONE_BEFORE = frozenset({1050, 1060, 1061, 1091})
 TRIES = 10
 """How often a statement is tried at most that another machine's transaction, or a cluster's, is in the way of."""
 
+PATIENCE_S = 30.0
+"""Seconds for which a view is left to the machine that has begun to make it, by the server's clock.
+
+Two nodes of a Galera cluster (seen with MariaDB 10.11) that make the same view at once wait for each other for ever."""
+
+LOOK_S = 0.2
+
+Found = TypeVar("Found")
+
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+_VIEW = "CREATE OR REPLACE VIEW"
 _MAKES = re.compile(r"^CREATE (?:TABLE|OR REPLACE VIEW) (\w+)")
 _NOTED = frozenset({"number", "name", "checksum", "began_at", "finished_at"})
 _MAKE_NOTES = (
@@ -66,6 +80,8 @@ class _Note:
     name: str
     checksum: str
     finished: bool
+    began_at: datetime
+    age_s: float
 
 
 def steps(directory: Path = SHIPPED) -> tuple[Step, ...]:
@@ -104,9 +120,15 @@ def check(link: Link, known: tuple[Step, ...] | None = None) -> None:
 
 
 def migrate(
-    link: Link, tell: Callable[[Step], None] = lambda _step: None, known: tuple[Step, ...] | None = None
+    link: Link,
+    tell: Callable[[Step], None] = lambda _step: None,
+    known: tuple[Step, ...] | None = None,
+    *,
+    patience_s: float = PATIENCE_S,
 ) -> int:
     """Take the steps that the database lacks, and return how many were taken here; `tell` hears of each before.
+
+    A view that another machine has begun, or one that was cut off, is left to it for `patience_s` from then on.
 
     RecordsFailed before anything is changed where the database is newer than the program, or holds tables of our names
     that we did not make; RecordsUnavailable leaves it where it is.
@@ -115,27 +137,48 @@ def migrate(
     _check_foreign(link, known)
     _check_notes(link, _notes(link), known)
     _again(lambda: _unless_done(link, _MAKE_NOTES))
-    return sum(_take_unless_finished(link, step, known, tell) for step in known)
+    return sum(_take_unless_finished(link, step, known, tell, patience_s) for step in known)
 
 
-def _take_unless_finished(link: Link, step: Step, known: tuple[Step, ...], tell: Callable[[Step], None]) -> bool:
+def _take_unless_finished(
+    link: Link, step: Step, known: tuple[Step, ...], tell: Callable[[Step], None], patience_s: float
+) -> bool:
     """Take a step that is not finished as of now, and say whether it was taken: others may be at it too."""
-    notes = _notes(link)
-    _check_notes(link, notes, known)
-    note = notes.get(step.number)
-    if note is not None and note.finished:
-        return False
-    tell(step)
-    if note is None:
-        _again(lambda: _begin(link, step))
+    pause, told = threading.Event(), False
+    while True:
+        notes = _notes(link)
+        _check_notes(link, notes, known)
+        note = notes.get(step.number)
+        if note is not None and note.finished:
+            return False
+        if not told:
+            tell(step)
+            told = True
+        if _again(lambda note=note: _claimed(link, step, note, patience_s)):  # type: ignore[misc]
+            break
+        pause.wait(LOOK_S)
     _again(lambda: _unless_done(link, step.sql))
     done = "UPDATE migrations SET finished_at = UTC_TIMESTAMP(6) WHERE number = %s AND finished_at IS NULL"
     _again(lambda: link.change(done, step.number))
     return True
 
 
-def _begin(link: Link, step: Step) -> None:
-    """Note that a step is begun, unless another machine has just done so."""
+def _claimed(link: Link, step: Step, note: _Note | None, patience_s: float) -> bool:
+    """Say whether a step is now ours to take: what makes a view is taken by one machine at a time."""
+    if note is None:
+        return _begun(link, step) or not step.sql.startswith(_VIEW)
+    if not step.sql.startswith(_VIEW):
+        return True
+    if note.age_s < patience_s:
+        return False
+    sql = (
+        "UPDATE migrations SET began_at = UTC_TIMESTAMP(6) WHERE number = %s AND began_at = %s AND finished_at IS NULL"
+    )
+    return bool(link.change(sql, step.number, note.began_at))
+
+
+def _begun(link: Link, step: Step) -> bool:
+    """Note that a step is begun; not where another machine has just done so."""
     try:
         link.change(
             "INSERT INTO migrations (number, name, checksum, began_at) VALUES (%s, %s, %s, UTC_TIMESTAMP(6))",
@@ -146,6 +189,8 @@ def _begin(link: Link, step: Step) -> None:
     except RecordsFailed as error:
         if error.code != faults.DUPLICATE:
             raise
+        return False
+    return True
 
 
 def _unless_done(link: Link, sql: str) -> None:
@@ -156,16 +201,12 @@ def _unless_done(link: Link, sql: str) -> None:
             raise
 
 
-def _again(work: Callable[[], object]) -> None:
+def _again(work: Callable[[], Found]) -> Found:
     """Do something that another transaction may get in the way of."""
-    for left in reversed(range(TRIES)):
-        try:
-            work()
-        except RecordsBusy:
-            if not left:
-                raise
-        else:
-            return
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(RecordsBusy):
+            return work()
+    return work()
 
 
 def _notes(link: Link) -> Mapping[int, _Note]:
@@ -178,8 +219,16 @@ def _notes(link: Link) -> Mapping[int, _Note]:
             f"mysql: {link.database}: its table migrations is another program's: let [mysql] database name one of its "
             "own for smileaccess"
         )
-    found = link.all("SELECT number, name, checksum, finished_at FROM migrations")
-    return {row["number"]: _Note(row["name"], row["checksum"], row["finished_at"] is not None) for row in found}
+    found = link.all(
+        "SELECT number, name, checksum, finished_at, began_at, "
+        "TIMESTAMPDIFF(MICROSECOND, began_at, UTC_TIMESTAMP(6)) / 1000000 AS age_s FROM migrations"
+    )
+    return {
+        row["number"]: _Note(
+            row["name"], row["checksum"], row["finished_at"] is not None, row["began_at"], float(row["age_s"])
+        )
+        for row in found
+    }
 
 
 def _check_notes(link: Link, notes: Mapping[int, _Note], known: tuple[Step, ...]) -> None:
