@@ -142,9 +142,12 @@ def test_a_request_without_time_is_not_sent(server: Server, connection: Transpor
     assert (caught.value.timed_out, server.requests, connection.opened) == (True, [], 0)
 
 
-def test_what_is_cut_ends_at_once(server: Server, connection: Transport, clock: FakeClock) -> None:
-    """From another thread, while the server says nothing; the connection is good for another request."""
-    server.answer = None
+@pytest.mark.parametrize("answer", [None, b"HTTP/1.1 200 OK\r\nx-"], ids=["nothing yet", "half its headers"])
+def test_what_is_cut_ends_at_once(
+    server: Server, connection: Transport, clock: FakeClock, answer: bytes | None
+) -> None:
+    """From another thread, before the answer is whole; the connection is good for another request."""
+    server.answer = answer
     ended: list[TransportError] = []
 
     def ask() -> None:

@@ -131,8 +131,11 @@ class Transport:
         finally:
             timer.cancel()
             with self._lock:
-                self._socket = None
+                cut, self._socket = self._cut, None
                 self._number += 1
+        if cut:  # amid its headers: what came of them reads like a whole answer without a body
+            self._used_at = None
+            raise TransportError("cut before the answer was whole", timed_out=True)
         self._used_at = self._monotonic()
         return found
 
