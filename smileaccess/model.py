@@ -122,6 +122,7 @@ class Trigger(StrEnum):
 
     BUTTON = "button"
     APPROACH = "approach"
+    PICTURE = "picture"
     OPERATOR = "operator"
     TRIAL = "trial"
 
@@ -153,12 +154,19 @@ class Frame:
     """One picture of the camera.
 
     `pixels` is (height, width, 3), uint8, BGR, and is never written to; `sequence` counts from the camera's
-    start; `captured_at` is seconds on the monotonic clock.
+    start; `captured_at` is seconds on the monotonic clock. `full` is the same view in more pixels, where the camera
+    gives both: faces are found in `pixels` and recognized in `best`.
     """
 
     pixels: Pixels
     sequence: int
     captured_at: float
+    full: Pixels | None = None
+
+    @property
+    def best(self) -> Pixels:
+        """The view in the most pixels that there are."""
+        return self.pixels if self.full is None else self.full
 
 
 @dataclass(frozen=True, slots=True)
@@ -550,12 +558,28 @@ class ChainHead:
 
 
 class DoorInput(StrEnum):
-    """What a panel reports."""
+    """What a panel reports, and a camera that is fed with pictures by another.
+
+    The first five are people's; the others tell how the door, its panel and its strike stand.
+    """
 
     ENTRY = "entry"
     APPROACH = "approach"
     REX = "rex"
+    PICTURE = "picture"
     QUIT = "quit"
+    DOOR_OPENED = "door_opened"
+    DOOR_CLOSED = "door_closed"
+    TAMPERED = "tampered"
+    TAMPER_CLEARED = "tamper_cleared"
+    ENTRY_STUCK = "entry_stuck"
+    ENTRY_FREED = "entry_freed"
+    APPROACH_STUCK = "approach_stuck"
+    APPROACH_FREED = "approach_freed"
+    REX_STUCK = "rex_stuck"
+    REX_FREED = "rex_freed"
+    STRIKE_LOST = "strike_lost"
+    STRIKE_BACK = "strike_back"
 
 
 class Signal(StrEnum):

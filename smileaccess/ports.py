@@ -72,6 +72,10 @@ class Camera(Protocol):
         """
         ...
 
+    def prepare(self) -> None:
+        """Get ready, since somebody is near: a camera that sleeps wakes up; returns at once; any thread."""
+        ...
+
     def close(self) -> None:
         """Release the camera; a `read` under way ends with CameraUnavailable."""
         ...

@@ -26,6 +26,7 @@ from smileaccess.examining import ExaminingRules
 from smileaccess.gates import EnrollmentLimits, Limits
 from smileaccess.liveness import LivenessRules
 from smileaccess.model import Emotion, LivenessMode
+from smileaccess.pins import Level, Pins, problems
 from smileaccess.policy import EmotionRule, LockOutRules, Rules
 from smileaccess.spending import MILLION, SpendingRules
 
@@ -43,6 +44,10 @@ LARGEST_FILE = 1 << 20
 """Bytes: a settings file is a few kilobytes; what is larger than a megabyte is some other file."""
 
 
+SMALLEST_REGION = 0.1
+"""Of the picture's width and height: a face in less than that is not seen well enough by any camera."""
+
+
 def _door_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
         raise ValueError("must be 1 to 64 letters, digits, . _ or -")
@@ -53,6 +58,16 @@ def _rising(pair: tuple[float, float]) -> tuple[float, float]:
     if not 0 <= pair[0] <= pair[1] <= 5:
         raise ValueError("must be two seconds from 0 to 5, the smaller one first")
     return pair
+
+
+def _within_the_picture(region: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    left, top, width, height = region
+    if min(left, top) < 0 or min(width, height) < SMALLEST_REGION or max(left + width, top + height) > 1 + 1e-9:
+        raise ValueError(
+            "must be left, top, width and height as shares of the picture, within it, "
+            f"the last two at least {SMALLEST_REGION:g}"
+        )
+    return region
 
 
 RECOGNIZERS = (("embedded",), ("rekognition",), ("rekognition", "embedded"))
@@ -132,25 +147,73 @@ class DoorSettings(_Section):
 class CameraSettings(_Section):
     """The `[camera]` section."""
 
-    kind: Literal["webcam", "reel"] = "webcam"
+    kind: Literal["picamera", "webcam", "reel", "folder"] = "webcam"
     device: str = "0"
     width: int = Field(640, ge=320, le=3840)
     height: int = Field(480, ge=240, le=2160)
     fps: int = Field(15, ge=1, le=60)
+    detect_width: int = Field(640, ge=0, le=1920)
     path: str = ""
     timeout_s: float = Field(2.0, ge=0.2, le=10)
+    rotation: Literal[0, 90, 180, 270] = 0
+    region: Annotated[tuple[float, float, float, float], Field(strict=False), AfterValidator(_within_the_picture)] = (
+        *(0.0, 0.0),
+        *(1.0, 1.0),
+    )
+    sleep_after_s: float = Field(0.0, ge=0, le=3600)
+    settle_s: float = Field(1.5, ge=0, le=5)
 
     @model_validator(mode="after")
-    def _reel_has_a_folder(self) -> CameraSettings:
-        if self.kind == "reel" and not self.path:
-            raise ValueError('path = "": must name the folder of pictures that the reel plays')
+    def _some_folder(self) -> CameraSettings:
+        if self.kind in {"reel", "folder"} and not self.path:
+            raise ValueError(f'path = "": must name the folder of pictures, since kind = "{self.kind}"')
+        return self
+
+    @model_validator(mode="after")
+    def _some_number(self) -> CameraSettings:
+        if self.kind == "picamera" and not self.device.isdecimal():
+            raise ValueError(
+                f'device = {json.dumps(self.device)}: must be a number, such as "0", since kind = "picamera"'
+            )
         return self
 
 
 class PanelSettings(_Section):
     """The `[panel]` section."""
 
-    kind: Literal["terminal", "silent"] = "terminal"
+    kind: Literal["gpio", "terminal", "silent"] = "terminal"
+    pin_factory: Literal["lgpio", "rpigpio", "pigpio", "native"] = "lgpio"
+
+
+class GpioSettings(_Section):
+    """The `[gpio]` section; see pins.Pins."""
+
+    chip: int = Field(0, ge=0, le=15)
+    strike: int = Field(-1, ge=-1, le=27)
+    strike_active: Level = "high"
+    strike_cap_s: float = Field(10.0, ge=1, le=30)
+    entry: int = Field(-1, ge=-1, le=27)
+    entry_active: Level = "low"
+    approach: int = Field(-1, ge=-1, le=27)
+    approach_active: Level = "high"
+    rex: int = Field(-1, ge=-1, le=27)
+    rex_active: Level = "low"
+    contact: int = Field(-1, ge=-1, le=27)
+    contact_open: Level = "high"
+    tamper: int = Field(-1, ge=-1, le=27)
+    tamper_active: Level = "high"
+    lamps: Literal["three", "rgb"] = "three"
+    green: int = Field(-1, ge=-1, le=27)
+    amber: int = Field(-1, ge=-1, le=27)
+    red: int = Field(-1, ge=-1, le=27)
+    blue: int = Field(-1, ge=-1, le=27)
+    lamps_active: Level = "high"
+    buzzer: int = Field(-1, ge=-1, le=27)
+    buzzer_kind: Literal["active", "tonal"] = "active"
+    buzzer_active: Level = "high"
+    debounce_s: float = Field(0.03, ge=0.005, le=0.2)
+    stuck_s: float = Field(30.0, ge=5, le=600)
+    approach_stuck_s: float = Field(600.0, ge=30, le=86400)
 
 
 class QualitySettings(_Section):
@@ -304,7 +367,7 @@ class LogSettings(_Section):
     """The `[log]` section."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["auto", "text", "json"] = "auto"
+    format: Literal["auto", "journal", "text", "json"] = "auto"
 
 
 class Settings(_Section):
@@ -313,6 +376,7 @@ class Settings(_Section):
     door: DoorSettings = DoorSettings()
     camera: CameraSettings = CameraSettings()
     panel: PanelSettings = PanelSettings()
+    gpio: GpioSettings = GpioSettings()
     quality: QualitySettings = QualitySettings()
     liveness: LivenessSettings = LivenessSettings()
     recognition: RecognitionSettings = RecognitionSettings()
@@ -335,6 +399,20 @@ class Settings(_Section):
                 f"[door] attempt_s = {self.door.attempt_s:g}: must be at least {needed:g}, "
                 "so that the latest cue of [liveness] cue_after_s leaves a second to smile"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _wiring_is_sound(self) -> Settings:
+        if self.panel.kind != "gpio":
+            return self
+        found = problems(self.pins())
+        if self.gpio.strike_cap_s < self.door.unlock_s:
+            found.append(
+                f"[gpio] strike_cap_s = {self.gpio.strike_cap_s:g}: must be at least "
+                f"[door] unlock_s = {self.door.unlock_s:g}, for which the strike is energized"
+            )
+        if found:
+            raise ValueError("\n".join(found))
         return self
 
     @model_validator(mode="after")
@@ -389,6 +467,10 @@ class Settings(_Section):
     def door_rules(self) -> DoorRules:
         """Return the pure door's part."""
         return DoorRules(**self.door.model_dump(include={"unlock_s", "attempt_s", "cool_down_s"}))
+
+    def pins(self) -> Pins:
+        """Return what hangs on which line of the GPIO chip."""
+        return Pins(**self.gpio.model_dump())
 
     def limits(self) -> Limits:
         """Return how well a face must be seen at the door."""
@@ -476,7 +558,9 @@ def parse(text: str) -> Settings:
     try:
         return Settings.model_validate(document)
     except ValidationError as error:
-        raise SettingsError([_problem(detail) for detail in error.errors(include_url=False)]) from error
+        raise SettingsError(
+            [each for detail in error.errors(include_url=False) for each in _problems(detail)]
+        ) from error
 
 
 def changed_sections(old: Settings, new: Settings) -> list[str]:
@@ -514,12 +598,16 @@ _WANTED = {
 """What a setting must be, by pydantic's name for what is wrong with it."""
 
 
+def _problems(detail: ErrorDetails) -> list[str]:
+    if not detail["loc"]:  # of several sections together: a line each
+        return [f"settings: {line}" for line in _cause(detail).splitlines()]
+    return [_problem(detail)]
+
+
 def _problem(detail: ErrorDetails) -> str:
-    section, *rest = [str(part) for part in detail["loc"]] or [""]
+    section, *rest = [str(part) for part in detail["loc"]]
     if detail["type"] == "extra_forbidden":
         return _unknown(section, rest)
-    if not section:
-        return f"settings: {_cause(detail)}"
     if detail["type"] == "model_type":
         return f"settings: [{section}]: must be a section: a line [{section}], and its settings below it"
     if not rest:

@@ -52,7 +52,7 @@ class FakeCamera:
         self.frames = list(frames)
         self.error: CameraError | None = None
         self.running = False
-        self.starts = 0
+        self.starts = self.prepared = 0
 
     def start(self) -> None:
         if self.error is not None:
@@ -69,6 +69,9 @@ class FakeCamera:
             if frame.sequence > after:
                 return frame
         raise CameraTimedOut(f"fake camera: no frame after {after} within {timeout_s} s")
+
+    def prepare(self) -> None:
+        self.prepared += 1
 
     def close(self) -> None:
         self.running = False

@@ -41,6 +41,7 @@ INNER: dict[str, set[str]] = {
         "examining",
         "gates",
         "liveness",
+        "pins",
         "policy",
         "spending",
     },
@@ -59,6 +60,7 @@ INNER: dict[str, set[str]] = {
     "intake": VALUES | {"ports", "sitting"},
     "enrollment": VALUES | {"ports", "gates", "intake", "membership", "registry", "sitting"},
     "approach": {"model"},
+    "pins": set(),
     "spending": VALUES | {"ports"},
     "recorder": VALUES | {"ports"},
     "upkeep": VALUES | {"ports", "delivery", "events", "membership", "recorder"},
@@ -86,6 +88,7 @@ PURE = {
     "canonical",
     "approach",
     "ballot",
+    "pins",
     "reporting",
 }
 """These may import nothing that reaches out of the process, not even of the standard library."""
@@ -97,7 +100,7 @@ PURE_LIBRARY = {
 ADAPTERS = {"vision", "recognizers", "cameras", "panels", "records", "supervision"}
 """A folder is a port; each may import this, and itself."""
 
-ADAPTERS_MAY = VALUES | {"ports", "delivery", "signals", "durable", "workers"}
+ADAPTERS_MAY = VALUES | {"ports", "delivery", "pins", "signals", "durable", "workers"}
 
 WIRING = {"__init__", "__main__", "daemon", "wiring", "cli", "demo", "doctor", "rehearsal", "fleet"}
 """Where the parts are put together; they may import anything."""

@@ -38,6 +38,7 @@ _LEAST = {"when": 14, "result": 20, "similar": 7, "smile": 5, "cost": 5, "id": S
 _TRIGGERS = {
     Trigger.BUTTON: "the entry button",
     Trigger.APPROACH: "the approach sensor",
+    Trigger.PICTURE: "a new picture in the camera's folder",
     Trigger.OPERATOR: "an operator",
     Trigger.TRIAL: "a trial on pictures",
 }
