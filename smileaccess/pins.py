@@ -26,6 +26,9 @@ CONSOLE = 14
 """The serial console's transmit line, which idles high from the boot loader on where the console is enabled."""
 
 INPUTS = ("entry", "approach", "rex", "contact", "tamper")
+LOOPS = ("contact", "tamper")
+"""Inputs whose wire is closed at rest."""
+
 LAMPS = ("green", "amber", "red", "blue")
 PARTS = ("strike", *INPUTS, *LAMPS, "buzzer")
 """Every part that may have a line, by its name in the settings."""
@@ -44,7 +47,8 @@ class Pins:
     """What hangs on which line of /dev/gpiochip`chip`; times are seconds.
 
     `strike_active` is the level that energizes the strike; an input's level is the one that says yes, and the line is
-    pulled to the other one. `strike_cap_s` is the longest that the strike's guard energizes for one command.
+    pulled to the other one, but for `contact` and `tamper`, which are pulled to it, so that a cut wire reads open or
+    tampered. `strike_cap_s` is the longest that the strike's guard energizes for one command.
     """
 
     chip: int = 0
@@ -82,6 +86,12 @@ class Pins:
         """Return the level at which an input says yes."""
         level: Level = getattr(self, _ACTIVE[part])
         return level
+
+    def pulled(self, part: str) -> Level:
+        """Return the level that an input's line is pulled to."""
+        if part in LOOPS:
+            return self.active(part)
+        return "low" if self.active(part) == "high" else "high"
 
 
 def problems(pins: Pins) -> list[str]:
@@ -141,8 +151,8 @@ def _lamps(pins: Pins) -> list[str]:
 
 def _inputs(pins: Pins) -> list[str]:
     return [
-        f'[gpio] {part} = {line}: must be another line with {_ACTIVE[part]} = "high": the board pulls this one up, '
-        "and it would always say yes"
+        f'[gpio] {part} = {line}: must be another line with {_ACTIVE[part]} = "{pins.active(part)}": '
+        "it has to be pulled down, and the board pulls this one up"
         for part in INPUTS
-        if (line := getattr(pins, part)) in I2C and pins.active(part) == "high"
+        if (line := getattr(pins, part)) in I2C and pins.pulled(part) == "low"
     ]

@@ -9,6 +9,10 @@ from smileaccess.model import DoorInput, Signal
 from smileaccess.panels.silent import SilentPanel
 from smileaccess.panels.terminal import TerminalPanel
 from tests.fakes_devices import PATIENCE_S, FakeClock, FakePanel, PseudoTerminal
+from tests.test_gpio_panel import Board
+
+PRESSES = (DoorInput.ENTRY, DoorInput.APPROACH, DoorInput.REX)
+"""What every panel can report."""
 
 KEYS = {DoorInput.ENTRY: b" ", DoorInput.APPROACH: b"p", DoorInput.REX: b"x", DoorInput.QUIT: b"q"}
 
@@ -39,7 +43,12 @@ def on_a_terminal(clock, terminal):
     return Rig(panel, clock, lambda door_input: terminal.type(KEYS[door_input]))
 
 
-@pytest.fixture(params=[fake, silent, on_a_terminal])
+def on_gpio(clock, _terminal):
+    board = Board(clock=clock)
+    return Rig(board.panel, clock, lambda door_input: board.press(door_input.value))
+
+
+@pytest.fixture(params=[fake, silent, on_a_terminal, on_gpio])
 def rig(request):
     """Return a rig whose panel was not started; all is closed afterward."""
     terminal = PseudoTerminal()
@@ -52,6 +61,18 @@ def rig(request):
 def test_a_panel_starts_locked(rig):
     """After start the strike is de-energized."""
     rig.start()
+    assert not rig.panel.energized
+
+
+def test_a_panel_may_be_secured_before_it_starts(rig):
+    """It is locked from then on, more than once if need be, and starts as without."""
+    rig.panel.secure()
+    rig.panel.secure()
+    assert not rig.panel.energized
+    rig.start()
+    rig.panel.energize(5.0)
+    assert rig.panel.energized
+    rig.panel.close()
     assert not rig.panel.energized
 
 
@@ -116,7 +137,7 @@ def test_a_restarted_panel_is_locked(rig):
     assert rig.panel.energized
 
 
-@pytest.mark.parametrize("door_input", DoorInput)
+@pytest.mark.parametrize("door_input", PRESSES)
 def test_every_input_is_reported_once(rig, door_input):
     """What is pressed is what the listener hears, and nothing else."""
     rig.start()

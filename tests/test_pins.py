@@ -98,12 +98,21 @@ def test_three_leds_have_no_blue() -> None:
 
 @pytest.mark.parametrize("line", [2, 3])
 def test_an_input_that_the_board_holds_up(line: int) -> None:
-    """It would always say yes where high says yes; where low does, it is an input like another."""
+    """It cannot be pulled down for a sensor that says yes by a high level; for a low one it is a line like others."""
     (problem,) = problems(Pins(strike=17, approach=line))
 
     assert problem.startswith(f'[gpio] approach = {line}: must be another line with approach_active = "high"')
     assert problems(Pins(strike=17, approach=line, approach_active="low")) == []
     assert problems(Pins(strike=17, entry=line)) == []
+
+
+@pytest.mark.parametrize(("part", "level"), [("contact", "contact_open"), ("tamper", "tamper_active")])
+def test_a_loop_on_a_line_that_the_board_holds_up(part: str, level: str) -> None:
+    """A cut wire has to read open or tampered: with a low level for that, the line has to be pulled down."""
+    assert problems(Pins(**{"strike": 17, part: 2})) == []
+    (problem,) = problems(Pins(**{"strike": 17, part: 2, level: "low"}))
+
+    assert problem.startswith(f'[gpio] {part} = 2: must be another line with {level} = "low"')
 
 
 # --- as settings

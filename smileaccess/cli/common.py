@@ -84,7 +84,7 @@ class App:
         from smileaccess import wiring  # noqa: PLC0415
 
         with (
-            _logging_as_warnings(),
+            logging_as_warnings(),
             contextlib.closing(wiring.open_spool(self.settings(), keys, must_exist=must_exist)) as spool,
         ):
             yield spool
@@ -100,7 +100,7 @@ class App:
         from smileaccess import wiring  # noqa: PLC0415
         from smileaccess.records.mysql import migrations  # noqa: PLC0415
 
-        with _logging_as_warnings(), contextlib.closing(wiring.open_link(self.settings(), writes=writes)) as link:
+        with logging_as_warnings(), contextlib.closing(wiring.open_link(self.settings(), writes=writes)) as link:
             migrations.check(link)
             yield link
 
@@ -132,7 +132,7 @@ class App:
 
 
 @contextlib.contextmanager
-def _logging_as_warnings() -> Iterator[None]:
+def logging_as_warnings() -> Iterator[None]:
     """Show what the parts log, from a warning on, as a command's warnings: standard output is for results."""
     import structlog  # noqa: PLC0415
 

@@ -23,6 +23,10 @@ class SilentPanel:
         self._on_input: Callable[[DoorInput], None] | None = None
         self._shown = Signal.LOCKED
 
+    def secure(self) -> None:
+        """De-energize the strike."""
+        self._strike.de_energize()
+
     def start(self, on_input: Callable[[DoorInput], None]) -> None:
         """Take the listener; the strike is de-energized."""
         self._strike.de_energize()

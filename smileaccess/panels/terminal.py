@@ -72,6 +72,10 @@ class TerminalPanel:
         self._keys: Thread | None = None
         self._wake: int | None = None
 
+    def secure(self) -> None:
+        """De-energize the strike."""
+        self._strike.de_energize()
+
     def start(self, on_input: Callable[[DoorInput], None]) -> None:
         """Take the terminal over and draw; PanelUnavailable where it is none."""
         self.close()
