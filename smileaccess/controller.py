@@ -20,7 +20,7 @@ from smileaccess.approach import Rest, next_rest
 from smileaccess.canonical import journal_fields, sentence
 from smileaccess.door import Door, Phase
 from smileaccess.encoding import stamp
-from smileaccess.errors import RecognizerError, SmileAccessError
+from smileaccess.errors import PanelUnavailable, RecognizerError, SmileAccessError
 from smileaccess.events import (
     Answered,
     Broken,
@@ -55,6 +55,7 @@ from smileaccess.model import (
     uuid7,
 )
 from smileaccess.policy import LockOut, decide, next_lock_out
+from smileaccess.reports import REPORTS
 from smileaccess.running import Running, fault_of
 from smileaccess.signals import signal_for
 from smileaccess.strike import Strike
@@ -102,6 +103,7 @@ class Controller:
         self._door = Door()
         self._running: Running | None = None
         self._members: Mapping[str, Member] = {}
+        self._active = 0
         self._lock_out = lock_out or LockOut()
         self._locked_until = ports.clock.monotonic() + self._lock_out.remaining_s(ports.clock.now(), conduct.lock_out)
         self._newest = newest
@@ -130,7 +132,9 @@ class Controller:
     def run(self) -> None:
         """Handle events until the door has stopped."""
         while self._door.phase is not Phase.STOPPED:
-            self.turn(self._wait_s())
+            self._ports.supervisor.alive()
+            self._ports.supervisor.status(self.status_line)
+            self.turn(self.wait_s)
 
     def turn(self, wait_s: float | None) -> bool:
         """Handle the next event, or what time alone brings when none comes within `wait_s`; say which it was."""
@@ -161,9 +165,14 @@ class Controller:
             times.append(self._running.examining.next_deadline())
         return min((t for t in times if t is not None), default=None)
 
-    def _wait_s(self) -> float | None:
-        deadline = self.next_deadline
-        return None if deadline is None else max(0.0, deadline - self._ports.clock.monotonic())
+    @property
+    def wait_s(self) -> float | None:
+        """How long the loop may wait for an event: until time alone changes something, or a sign of life is due."""
+        deadline, beat_s = self.next_deadline, self._ports.supervisor.beat_s
+        if deadline is None:
+            return beat_s
+        wait_s = max(0.0, deadline - self._ports.clock.monotonic())
+        return wait_s if beat_s is None else min(wait_s, beat_s)
 
     def _guarded(self, act: Callable[[], None]) -> None:
         try:
@@ -185,6 +194,7 @@ class Controller:
                 self._worker_result(event)
             case MembersChanged():
                 self._members = {member.id: member for member in event.members}
+                self._active = sum(member.status is MemberStatus.ACTIVE for member in event.members)
             case ConductChanged():
                 self._next_conduct = event.conduct
                 self._take_over_conduct()
@@ -248,24 +258,49 @@ class Controller:
 
     def _show_rest(self) -> None:
         if self.idle:
-            self._ports.panel.signal(Signal.FAULT if self._strike.stuck else Signal.LOCKED)
+            at_fault = self._strike.stuck or self._strike.lost
+            self._ports.panel.signal(Signal.FAULT if at_fault else Signal.LOCKED)
 
     # --- inputs
 
     def _pressed(self, pressed: DoorInput) -> None:
-        if pressed is DoorInput.REX:
-            self._step(doors.RexPressed())
-        elif pressed is DoorInput.ENTRY:
-            self._request(Trigger.BUTTON)
-        elif pressed is DoorInput.QUIT:
-            self._step(doors.Stopped())
-        elif self._conduct.approach == "attempt":
+        match pressed:
+            case DoorInput.REX:
+                self._step(doors.RexPressed())
+            case DoorInput.ENTRY:
+                self._request(Trigger.BUTTON)
+            case DoorInput.PICTURE:
+                self._request(Trigger.PICTURE)
+            case DoorInput.QUIT:
+                self._step(doors.Stopped())
+            case DoorInput.APPROACH:
+                self._approached()
+            case _:
+                self._reported(pressed)
+
+    def _approached(self) -> None:
+        if self._conduct.approach == "attempt":
             if self._rest.heard(self._ports.clock.monotonic()):
                 self._request(Trigger.APPROACH)
         elif self._conduct.approach == "wake" and self.idle:
             self._awake_until = self._ports.clock.monotonic() + AWAKE_S
             self._ports.panel.signal(Signal.AWAKE)
+            self._ports.camera.prepare()
             self._ports.recognizer.prepare()
+
+    def _reported(self, report: DoorInput) -> None:
+        """Put on record what the panel tells of door, box, inputs and strike; without its guard nobody is let in."""
+        level, why = REPORTS[report]
+        getattr(log, level)(why, kind=report.value, door=self._name)
+        self._note(report.value, why, {})
+        if report in {DoorInput.STRIKE_LOST, DoorInput.STRIKE_BACK}:
+            self._strike.lost = report is DoorInput.STRIKE_LOST
+            if self._strike.lost:
+                self._ports.panel.signal(Signal.FAULT)
+                if self._running is not None and self._door.phase is Phase.EXAMINING:
+                    self._fail(self._running, Reason.INTERNAL_ERROR, PanelUnavailable(why))
+            else:
+                self._show_rest()
 
     def _request(self, trigger: Trigger) -> str | None:
         """Start an attempt; return its id, or None where the door is busy with another."""
@@ -335,9 +370,12 @@ class Controller:
         running = Running(attempt, examining, self._conduct, bound, deadline, locked_out=now < self._locked_until)
         self._running = running
         self._jobs.open_row(running)
-        if running.locked_out:
+        if self._strike.lost:
+            self._fail(running, Reason.INTERNAL_ERROR, PanelUnavailable(REPORTS[DoorInput.STRIKE_LOST][1]))
+        elif running.locked_out:
             self._judge()
         else:
+            self._ports.camera.prepare()
             self._jobs.look(running, first=True)
             self._ports.recognizer.prepare()
 
@@ -461,16 +499,27 @@ class Controller:
     def _note(self, kind: str, why: str, detail: Mapping[str, Any]) -> None:
         self._jobs.put_down(DoorEvent(uuid7(), self._name, self._ports.clock.now(), kind, "smileaccess", why, detail))
 
+    def _strike_stands(self) -> str:
+        if self._strike.lost:
+            return "lost"
+        return "stuck" if self._strike.stuck else "energized" if self._door.relock_at is not None else "locked"
+
+    @property
+    def status_line(self) -> str:
+        """How the door stands in a line, for the supervisor."""
+        said = f"{self._door.phase.value}; strike {self._strike_stands()}; members {self._active}"
+        return said if self._last is None else f"{said}; last: {sentence(self._last)}"
+
     def _status(self) -> dict[str, Any]:
         now = self._ports.clock.monotonic()
         return {
             "door": self._name,
             "phase": self._door.phase.value,
-            "strike": "stuck" if self._strike.stuck else "energized" if self._door.relock_at is not None else "locked",
+            "strike": self._strike_stands(),
             "attempt": self._door.attempt,
             "locked_out_s": round(max(0.0, self._locked_until - now), 1),
             "failures": self._lock_out.failures,
-            "members": sum(member.status is MemberStatus.ACTIVE for member in self._members.values()),
+            "members": self._active,
             "recognizer": self._recognizer_status(now),
             "spending": self._ports.spending(),
             "central": self._ports.central(),

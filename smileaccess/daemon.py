@@ -19,23 +19,24 @@ from smileaccess.conduct import Conduct
 from smileaccess.control import ControlServer, Groups
 from smileaccess.controller import Controller
 from smileaccess.errors import PanelError, RecordsUnavailable, SettingsError
-from smileaccess.events import ConductChanged, Event, Noted, StopAsked
+from smileaccess.events import ConductChanged, Event, Noted, Pressed, StopAsked
 from smileaccess.jobs import Ports
-from smileaccess.model import Attempt, Bill, DoorEvent, LivenessMode, Signal, uuid7
+from smileaccess.model import Attempt, Bill, DoorEvent, DoorInput, LivenessMode, Signal, uuid7
 from smileaccess.policy import EmotionRule, replayed_lock_out
 from smileaccess.recorder import Recorder
 from smileaccess.spending import Spending
-from smileaccess.upkeep import MembersWatch, RecognizerWatch, RoomWatch, Upkeep
+from smileaccess.supervisor import NOBODY
+from smileaccess.upkeep import CameraWatch, MembersWatch, RecognizerWatch, RoomWatch, Upkeep
 from smileaccess.workers import ThreadWorker
 
 if TYPE_CHECKING:
     from smileaccess.fleet import Fleet
     from smileaccess.keys import KeyRing
-    from smileaccess.ports import Camera, Panel, Recognizer, Vision, Worker
+    from smileaccess.ports import Camera, Panel, Recognizer, Supervisor, Vision, Worker
     from smileaccess.records.spool import Spool
     from smileaccess.settings import Settings
 
-RESTART_SECTIONS = frozenset({"camera", "panel", "records", "mysql", "keys", "control", "log"})
+RESTART_SECTIONS = frozenset({"camera", "panel", "gpio", "records", "mysql", "keys", "control", "log"})
 """Sections of which a change takes effect at the next start only."""
 
 STOP_S = 5.0
@@ -60,12 +61,14 @@ class Daemon:
         reload: Callable[[], Settings] | None = None,
         on_attempt: Callable[[Attempt, str], None] = lambda _attempt, _who: None,
         on_ready: Callable[[Controller], None] = lambda _controller: None,
+        supervisor: Supervisor | None = None,
         last: bool = False,
     ) -> None:
-        """Take the settings and the two adapters that differ from place to place.
+        """Take the settings and the adapters that differ from place to place.
 
-        `reload` reads the settings again (SettingsError keeps the old ones); `on_attempt` is called on the
-        controller's thread after an attempt has ended, `on_ready` on the upkeep's once the camera has been tried.
+        `supervisor` is nobody where none is given. `reload` reads the settings again (SettingsError keeps the old
+        ones); `on_attempt` is called on the controller's thread after an attempt has ended, `on_ready` on the upkeep's
+        once the camera has been tried.
         `last` says that the process ends with the daemon: then a second TERM does not cut the stop short.
         """
         self._settings = self._reloaded = settings
@@ -77,6 +80,7 @@ class Daemon:
         self._reload = reload
         self._on_attempt = on_attempt
         self._on_ready = on_ready
+        self._supervisor: Supervisor = supervisor or NOBODY
         self._last = last
         self._crashed = self._stop_asked = False
         self._upkeep: Upkeep | None = None
@@ -96,6 +100,7 @@ class Daemon:
             if self._stop_asked:
                 controller.put(StopAsked())
             controller.run()
+            self._supervisor.stopping()
             log.info("stopping")
         log.info("stopped", door=self._name)
         return 1 if self._crashed else 0
@@ -106,14 +111,25 @@ class Daemon:
         if self._controller is not None:
             self._controller.put(StopAsked())
 
-    def _start(self, stack: ExitStack) -> Controller:
-        """Start in this order: record, eyes, recognizer, workers, members, panel, camera, answers to operators.
+    def crash(self) -> None:
+        """Stop, and exit as a failure, so that a supervisor starts the process again; any thread."""
+        self._crashed = True
+        self.stop()
 
-        The operators' socket is claimed before all else: where another daemon has it, its record is left alone.
+    def press(self, door_input: DoorInput) -> None:
+        """Report an input that does not come from the panel; any thread; heard once the door is there."""
+        self._put(Pressed(door_input))
+
+    def _start(self, stack: ExitStack) -> Controller:
+        """Start in this order: strike, record, eyes, recognizer, workers, members, panel, camera, answers to operators.
+
+        The operators' socket is claimed before all else: where another daemon has it, its record is left alone, and so
+        is its strike.
         """
-        stack.callback(self._panel.close)
         stack.enter_context(_only_daemon(Path(self._settings.records.database)))
         server = self._claimed_socket(stack)
+        stack.callback(self._panel.close)
+        self._panel.secure()
         records, cut_off = self._open_records()
         eyes = wiring.make_eyes(self._settings)
         stack.callback(eyes.close)
@@ -146,9 +162,10 @@ class Daemon:
             ports.writing,
             RecognizerWatch(recognizer, self._clock, self._tell, lambda: self._reloaded.recognition.fallback_alarm_s),
             RoomWatch(members.room, self._clock, self._tell),
+            CameraWatch(self._camera, self._clock, self._tell),
             on_ready=lambda: self._ready(controller),
             reload=self._apply_reload,
-            on_crash=self._crash,
+            on_crash=self.crash,
         )
         ports.eyes.submit(lambda: wiring.warm_up(eyes))
         recognizer.prepare()
@@ -164,7 +181,8 @@ class Daemon:
         return controller
 
     def _ready(self, controller: Controller) -> None:
-        log.info("ready", door=self._name, version=__version__)
+        log.info("ready", kind="ready", door=self._name, version=__version__)
+        self._supervisor.ready()
         self._on_ready(controller)
 
     def _lock(self) -> None:
@@ -219,6 +237,7 @@ class Daemon:
             paid=lambda attempt: spending.paid(attempt) if spending else 0,
             stale=lambda: fleet is not None and fleet.freshness.stale(),
             central=lambda: fleet.summary() if fleet is not None else None,
+            supervisor=self._supervisor,
         )
 
     def _joined(self, stack: ExitStack) -> Fleet | None:
@@ -227,7 +246,7 @@ class Daemon:
             return None
         from smileaccess.fleet import Fleet  # noqa: PLC0415 -- only where there is a central database
 
-        fleet = Fleet(self._settings, self._keys, self._clock, self._tell, self._crash)
+        fleet = Fleet(self._settings, self._keys, self._clock, self._tell, self.crash)
 
         def close() -> None:
             if not fleet.close(STOP_S):
@@ -257,7 +276,7 @@ class Daemon:
             clock=self._clock,
             camera=self._camera,
             put=self._put,
-            on_crash=self._crash,
+            on_crash=self.crash,
         )
         server.claim()
         stack.callback(server.close)
@@ -268,7 +287,7 @@ class Daemon:
             self._controller.put(event)
 
     def _worker(self, name: str, stack: ExitStack, last: Callable[[], None] | None = None) -> ThreadWorker:
-        worker = ThreadWorker(name, self._crash)
+        worker = ThreadWorker(name, self.crash)
 
         def close() -> None:
             if last is not None:
@@ -303,22 +322,25 @@ class Daemon:
             for number, handler in before.items():
                 signal.signal(number, signal.SIG_IGN if self._last else handler)
 
-    def _crash(self) -> None:
-        self._crashed = True
-        self.stop()
-
     def _apply_reload(self) -> None:
         if self._reload is None or self._controller is None:
             return
+        self._supervisor.reloading()
         try:
-            settings = self._reload()
+            self._take_over(self._reload, self._controller)
+        finally:
+            self._supervisor.ready()
+
+    def _take_over(self, reload: Callable[[], Settings], controller: Controller) -> None:
+        try:
+            settings = reload()
         except SettingsError as error:
             log.error("the settings were not reloaded; the old ones stay in force", problems=error.problems)
             return
         in_force, later = _until_the_next_start(self._settings, settings)
         if later:
             log.warning("a change of these takes effect at the next start", settings=later)
-        self._controller.put(ConductChanged(Conduct.of(in_force)))
+        controller.put(ConductChanged(Conduct.of(in_force)))
         if self._spending is not None:
             self._spending.use(in_force.spending_rules())
         log.info("settings reloaded", changed=configuration.changed_sections(self._reloaded, settings))

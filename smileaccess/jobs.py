@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from smileaccess.errors import RecordsError
 from smileaccess.events import Answered, Broken, Closed, Event, Opened, Seen, UnlockAsked, Unlocked
 from smileaccess.model import Question, Reason
+from smileaccess.supervisor import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from smileaccess.examining import Ask
     from smileaccess.model import Attempt, DoorEvent
-    from smileaccess.ports import Camera, Clock, Panel, Recognizer, Vision, Worker
+    from smileaccess.ports import Camera, Clock, Panel, Recognizer, Supervisor, Vision, Worker
     from smileaccess.recorder import Recorder
     from smileaccess.running import Running
 
@@ -29,7 +30,7 @@ class Ports:
     `spending` says, on any thread, what billed calls have cost, in plain values; None where none are made. `paid` says
     how many of them an attempt has made so far.
     `stale` says whether the members' list is too old to go on with, `central` how it goes with the central database, in
-    plain values; None where there is none.
+    plain values; None where there is none. `supervisor` is told that the controller's loop goes round.
     """
 
     camera: Camera
@@ -45,6 +46,7 @@ class Ports:
     paid: Callable[[str], int] = lambda _attempt: 0
     stale: Callable[[], bool] = lambda: False
     central: Callable[[], dict[str, Any] | None] = lambda: None
+    supervisor: Supervisor = NOBODY
 
 
 class Jobs:

@@ -76,6 +76,10 @@ class Camera(Protocol):
         """Get ready, since somebody is near: a camera that sleeps wakes up; returns at once; any thread."""
         ...
 
+    def trouble(self) -> str:
+        """Return why there are no pictures, empty where there are, or where nobody asked for any; any thread."""
+        ...
+
     def close(self) -> None:
         """Release the camera; a `read` under way ends with CameraUnavailable."""
         ...
@@ -175,6 +179,10 @@ class Collection(Protocol):
 class Panel(Protocol):
     """Lights, buzzer, inputs and the strike of one door."""
 
+    def secure(self) -> None:
+        """See that the strike is de-energized, before anything else of the door is there; PanelUnavailable."""
+        ...
+
     def start(self, on_input: Callable[[DoorInput], None]) -> None:
         """Open the panel with the strike de-energized; `on_input` is called from any thread and only enqueues.
 
@@ -196,6 +204,35 @@ class Panel(Protocol):
 
     def close(self) -> None:
         """De-energize the strike, then release everything."""
+        ...
+
+
+class Supervisor(Protocol):
+    """Who started the process and restarts it when it hangs; every method returns at once; any thread."""
+
+    @property
+    def beat_s(self) -> float | None:
+        """By how many seconds two signs of life may be apart, None where nobody waits for one."""
+        ...
+
+    def ready(self) -> None:
+        """Tell that the start, or a reload, is done."""
+        ...
+
+    def alive(self) -> None:
+        """Give a sign of life; the controller's loop, and nothing else, calls it."""
+        ...
+
+    def status(self, text: str) -> None:
+        """Tell in a line how things stand; the same as before is not told again."""
+        ...
+
+    def reloading(self) -> None:
+        """Tell that a reload has begun; `ready` ends it."""
+        ...
+
+    def stopping(self) -> None:
+        """Tell that the stop has begun."""
         ...
 
 

@@ -31,6 +31,8 @@ class Strike:
         self._clock = clock
         self._note = note
         self.retry_at: float | None = None
+        self.lost = False
+        """Whether the panel says that it has nothing to drive the strike with."""
 
     @property
     def stuck(self) -> bool:
@@ -42,7 +44,7 @@ class Strike:
         try:
             self._panel.energize(for_s)
         except PanelError as error:
-            log.error("the strike did not move", error=str(error), cause=cause)
+            log.error("the strike did not move", kind="strike_failed", error=str(error), cause=cause)
             self._note(cause, str(error))
             return False
         self.retry_at = None
@@ -53,7 +55,12 @@ class Strike:
         try:
             self._panel.de_energize()
         except PanelError as error:
-            log.error("the strike may still be energized; it is tried again", error=str(error), in_s=RETRY_S)
+            log.error(
+                "the strike may still be energized; it is tried again",
+                kind="strike_stuck",
+                error=str(error),
+                in_s=RETRY_S,
+            )
             if not self.stuck:
                 self._note("relock", str(error))
             self.retry_at = self._clock.monotonic() + RETRY_S

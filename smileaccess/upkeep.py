@@ -30,6 +30,9 @@ LOOK_S = 0.4
 CAMERA_RETRY_S = (1.0, 30.0)
 """Seconds to the first retry of a camera that could not be opened, doubling up to the second number."""
 
+CAMERA_GONE_S = 3.0
+"""Seconds that a camera may be gone before somebody is told: it may only be opened anew."""
+
 ROOM_S = 5.0
 """Seconds between two looks at how full the record is."""
 
@@ -85,11 +88,16 @@ class MembersWatch:
             self._recognizer.use(roster.members)
             self._in_use = True
             living = sum(member.status is not MemberStatus.FORGOTTEN for member in roster.members)
-            log.info("members loaded", members=living, refused=len(roster.refused))
+            log.info("members loaded", kind="members_loaded", members=living, refused=len(roster.refused))
         self._revision = roster.revision
 
     def _alarm(self, refusal: Refusal) -> None:
-        log.error("a member was refused: not as the enroller signed it", member_id=refusal.member_id, why=refusal.why)
+        log.error(
+            "a member was refused: not as the enroller signed it",
+            kind="member_refused",
+            member_id=refusal.member_id,
+            why=refusal.why,
+        )
         detail = {"member": refusal.member_id}
         event = DoorEvent(uuid7(), self._door, self._clock.now(), "member_refused", "smileaccess", refusal.why, detail)
         self._put(Noted(event))
@@ -137,6 +145,34 @@ class RecognizerWatch:
             self._tell("recognizer_alarm", health.cause, detail)
 
 
+class CameraWatch:
+    """Tells when the camera has been gone for a while, and when it is back; one thread."""
+
+    def __init__(self, camera: Camera, clock: Clock, tell: Callable[[str, str, Mapping[str, Any]], None]) -> None:
+        """Take what to watch, and what puts on record (kind, why, detail)."""
+        self._camera = camera
+        self._clock = clock
+        self._tell = tell
+        self._since: float | None = None
+        self._told = False
+
+    def look(self) -> None:
+        """See whether there are pictures."""
+        trouble = self._camera.trouble()
+        now = self._clock.monotonic()
+        if not trouble:
+            if self._told:
+                log.warning("the camera is back", kind="camera_back")
+                self._tell("camera_back", "the camera is back", {})
+            self._since, self._told = None, False
+            return
+        self._since = now if self._since is None else self._since
+        if now - self._since >= CAMERA_GONE_S and not self._told:
+            self._told = True
+            log.error("the camera is gone: nobody is let in until it is back", kind="camera_lost", error=trouble)
+            self._tell("camera_lost", trouble, {})
+
+
 class RoomWatch:
     """Tells when the record is filling, and when it is full and the door therefore denies; one thread."""
 
@@ -178,6 +214,7 @@ class Upkeep:
         writing: Worker,
         recognizer: RecognizerWatch,
         room: RoomWatch,
+        eye: CameraWatch,
         *,
         on_ready: Callable[[], None],
         reload: Callable[[], None],
@@ -196,6 +233,7 @@ class Upkeep:
         self._writing = writing
         self._recognizer = recognizer
         self._room = room
+        self._eye = eye
         self._on_ready = on_ready
         self._reload = reload
         self._on_crash = on_crash
@@ -228,7 +266,7 @@ class Upkeep:
         # The thread's root: what nobody foresaw stops the process, and its supervisor starts it again.
         except Exception:
             self._on_crash()
-            log.exception("the upkeep failed; the daemon stops")
+            log.exception("the upkeep failed; the daemon stops", kind="crashed")
 
     def _turn(self) -> bool:
         try:
@@ -247,9 +285,12 @@ class Upkeep:
             self._list_failed = False
         except (RecordsError, KeysError, RecognizerError) as error:
             if not self._list_failed:
-                log.error("the members' list cannot be used; the one in use stays", error=str(error))
+                log.error(
+                    "the members' list cannot be used; the one in use stays", kind="members_unusable", error=str(error)
+                )
             self._list_failed = True
         self._recognizer.look()
+        self._eye.look()
         if self._recorder.waiting:
             self._writing.submit(self._recorder.try_again)
         if self._retry_at is not None and self._clock.monotonic() >= self._retry_at:
@@ -259,7 +300,7 @@ class Upkeep:
         try:
             self._camera.start()
         except CameraError as error:
-            log.error("no camera; it is tried again", error=str(error), in_s=self._retry_s)
+            log.error("no camera; it is tried again", kind="camera_lost", error=str(error), in_s=self._retry_s)
             self._retry_at = self._clock.monotonic() + self._retry_s
             self._retry_s = min(self._retry_s * 2, CAMERA_RETRY_S[1])
         else:

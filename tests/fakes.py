@@ -38,7 +38,7 @@ from smileaccess.model import (
 from smileaccess.policy import LockOut, LockOutRules, Rules
 from smileaccess.recorder import Recorder
 from tests.builders import ANN, make_event, make_examination, make_face, make_member, make_sight
-from tests.fakes_devices import FakeClock, FakePanel
+from tests.fakes_devices import FakeClock, FakePanel, FakeSupervisor
 from tests.fakes_records import FakeRecords
 
 if TYPE_CHECKING:
@@ -139,9 +139,16 @@ class LiveCamera:
         self._pixels = np.zeros((48, 64, 3), np.uint8)
         self._sequence = 0
         self.error: Exception | None = None
+        self.prepared = 0
 
     def start(self) -> None:
         """Nothing has to be opened."""
+
+    def prepare(self) -> None:
+        self.prepared += 1
+
+    def trouble(self) -> str:
+        return ""
 
     def read(self, after: int, timeout_s: float) -> Frame:  # noqa: ARG002 -- there is always a newer frame
         if self.error is not None:
@@ -243,6 +250,7 @@ class Rig:
         self.ended: list[Attempt] = []
         self.ended_at: list[float] = []
         self.stale = False
+        self.supervisor = FakeSupervisor()
         ports = Ports(
             self.camera,
             self.vision,
@@ -255,6 +263,7 @@ class Rig:
             self.writing,
             paid=paid,
             stale=lambda: self.stale,
+            supervisor=self.supervisor,
         )
         newest = None if newest_after_s is None else self.at(newest_after_s)
         self.controller = Controller(

@@ -73,6 +73,9 @@ class FakeCamera:
     def prepare(self) -> None:
         self.prepared += 1
 
+    def trouble(self) -> str:
+        return "" if self.error is None else str(self.error)
+
     def close(self) -> None:
         self.running = False
 
@@ -87,6 +90,9 @@ class FakePanel:
         self.error: PanelUnavailable | None = None
         self.until = float("-inf")
         self.on_input: Callable[[DoorInput], None] | None = None
+
+    def secure(self) -> None:
+        self.de_energize()
 
     def start(self, on_input: Callable[[DoorInput], None]) -> None:
         if self.error is not None:
@@ -120,6 +126,31 @@ class FakePanel:
     @property
     def energized(self) -> bool:
         return self.clock.monotonic() < self.until
+
+
+class FakeSupervisor:
+    """A supervisor that puts down what it hears, and wants a sign of life each `beat_s`."""
+
+    def __init__(self, beat_s: float | None = None) -> None:
+        self.beat_s = beat_s
+        self.heard: list[str] = []
+        self.told: list[str] = []
+
+    def ready(self) -> None:
+        self.heard.append("ready")
+
+    def alive(self) -> None:
+        self.heard.append("alive")
+
+    def status(self, text: str) -> None:
+        if text not in self.told[-1:]:
+            self.told.append(text)
+
+    def reloading(self) -> None:
+        self.heard.append("reloading")
+
+    def stopping(self) -> None:
+        self.heard.append("stopping")
 
 
 class FakeCapture:

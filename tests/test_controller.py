@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -43,11 +44,15 @@ from smileaccess.model import (
     Trigger,
 )
 from smileaccess.policy import EmotionRule, LockOut
+from smileaccess.reports import REPORTS
 from tests.builders import ANN, BOB, make_event, make_face, make_member, make_quality, make_sight
+from tests.doors import eventually
 from tests.fakes import CONDUCT, Rig, energized, granted
+from tests.fakes_devices import PATIENCE_S
 
 STRANGER = (Candidate(BOB, 42.0),)
 REX, ENTRY, APPROACH, QUIT = DoorInput.REX, DoorInput.ENTRY, DoorInput.APPROACH, DoorInput.QUIT
+LOST, BACK = DoorInput.STRIKE_LOST, DoorInput.STRIKE_BACK
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +87,7 @@ def granting() -> Rig:
         while rig.work(rig.asking):
             pass
         rig.wait(0.1)
+        assert not rig.ended
     return rig
 
 
@@ -849,6 +855,28 @@ def test_the_recognizer_gets_ready_when_somebody_comes_near_and_when_an_attempt_
     assert locked.recognizer.prepared == 0
 
 
+def test_the_camera_wakes_up_when_somebody_comes_near_and_when_an_attempt_begins() -> None:
+    """It may sleep meanwhile; a lock-out looks at nobody."""
+    rig = Rig()
+    rig.press(APPROACH)
+    assert rig.camera.prepared == 1
+    rig.press()
+    assert rig.camera.prepared == 2
+
+    locked = Rig(lock_out=LockOut(10, Rig().at(0.0)))
+    locked.press()
+    assert locked.camera.prepared == 0
+
+
+def test_a_new_picture_in_the_cameras_folder_is_a_request() -> None:
+    """Whatever the approach sensor does: another camera has seen somebody."""
+    rig = Rig(replace(CONDUCT, approach="ignore"))
+    rig.press(DoorInput.PICTURE)
+    rig.watch(5.0)
+
+    assert [(attempt.trigger, granted(attempt)) for attempt in rig.ended] == [(Trigger.PICTURE, True)]
+
+
 def test_an_approach_during_an_attempt_changes_nothing() -> None:
     """Who stands there already needs no waking."""
     rig = examining()
@@ -1054,6 +1082,104 @@ def test_the_loop_shows_that_the_door_is_locked_first() -> None:
     assert rig.panel.signals[0] is Signal.LOCKED
 
 
+# --- what the panel reports
+
+
+@pytest.mark.parametrize("report", list(REPORTS))
+def test_what_the_panel_reports_goes_on_record(report: DoorInput, lines: list[Any]) -> None:
+    """Once, by its own name, and into the log; it opens nothing and starts nothing."""
+    rig = Rig()
+    rig.press(report)
+    rig.settle()
+
+    assert [entry for entry in rig.journal if entry[0] == "records"] == [("records", f"event {report.value}")]
+    assert [(line["kind"], line["log_level"]) for line in lines if "kind" in line] == [
+        (report.value, REPORTS[report][0])
+    ]
+    assert (energized(rig.journal), rig.ended, rig.status()["phase"]) == (0, [], "idle")
+
+
+def test_every_input_is_a_wish_or_a_report() -> None:
+    """None that the controller has no answer to."""
+    assert set(DoorInput) - set(REPORTS) == {ENTRY, APPROACH, REX, QUIT, DoorInput.PICTURE}
+
+
+def test_without_the_strikes_guard_nobody_is_let_in() -> None:
+    """A press is denied as internal_error at once, nobody is looked at, and the panel shows a fault."""
+    rig = Rig()
+    rig.press(LOST)
+    assert (rig.panel.signals[-1], rig.status()["strike"]) == (Signal.FAULT, "lost")
+    attempt = rig.attempt()
+
+    assert (attempt.outcome, attempt.reason) == (Outcome.DENIED, Reason.INTERNAL_ERROR)
+    assert (energized(rig.journal), rig.camera.prepared, rig.panel.signals[-1]) == (0, 0, Signal.FAULT)
+    rig.rest()
+    assert rig.panel.signals[-1] is Signal.FAULT
+
+
+def test_with_the_strikes_guard_back_a_member_is_let_in() -> None:
+    """Nothing of the loss stays."""
+    rig = Rig()
+    rig.press(LOST)
+    rig.press(BACK)
+    assert (rig.panel.signals[-1], rig.status()["strike"]) == (Signal.LOCKED, "locked")
+
+    assert granted(rig.attempt())
+    assert rig.panel.energized
+
+
+def test_the_strikes_guard_lost_in_an_attempt_denies_it() -> None:
+    """Also where it is back before the attempt would have ended."""
+    rig = examining()
+    rig.press(LOST)
+    rig.press(BACK)
+    rig.watch(5.0)
+
+    assert [(attempt.outcome, attempt.reason) for attempt in rig.ended] == [(Outcome.DENIED, Reason.INTERNAL_ERROR)]
+    assert energized(rig.journal) == 0
+
+
+# --- the supervisor
+
+
+def test_each_round_of_the_loop_is_a_sign_of_life() -> None:
+    """A door where nothing happens wakes up for it; nothing but the loop gives one."""
+    rig = Rig()
+    rig.supervisor.beat_s = 0.001
+    rig.press()
+    rig.watch(1.0)
+    assert "alive" not in rig.supervisor.heard
+
+    thread = Thread(target=rig.controller.run)
+    thread.start()
+    eventually(lambda: rig.supervisor.heard.count("alive") > 3)
+    rig.controller.put(StopAsked())
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("beat_s", [None, 0.5, 60.0])
+def test_the_loop_waits_no_longer_than_the_supervisor_does(beat_s: float | None) -> None:
+    """And no longer than until its next deadline: whichever comes first."""
+    rig = Rig()
+    rig.supervisor.beat_s = beat_s
+    assert rig.controller.wait_s == beat_s
+    rig.press()
+
+    assert rig.controller.wait_s == min(rig.controller.next_deadline - rig.clock.time, beat_s or 60.0)
+
+
+def test_the_supervisor_is_told_how_the_door_stands() -> None:
+    """One line, which the last attempt ends."""
+    rig = Rig()
+    assert rig.controller.status_line == "idle; strike locked; members 1"
+    rig.attempt()
+
+    assert rig.controller.status_line.startswith(
+        f"cooling; strike energized; members 1; last: granted to {ANN} at front by button"
+    )
+
+
 # --- random events
 
 
@@ -1098,6 +1224,8 @@ class Watched:
         match action:
             case "press" | "rex" | "approach":
                 rig.press({"press": ENTRY, "rex": REX, "approach": APPROACH}[action])
+            case "report":
+                rig.press(DoorInput(what))
             case "summon":
                 rig.tell(Summoned(Trigger.OPERATOR, lambda _id: None))
             case "unlock":
@@ -1163,6 +1291,7 @@ MOVES = [
     *[("wait", for_s) for for_s in ("0.1", "1.0", "5.0", "9.9", "40")],
     *[("scene", scene) for scene in SCENES],
     *[("break", part) for part in FAULTS],
+    *[("report", report.value) for report in (LOST, BACK, BACK, DoorInput.DOOR_OPENED, DoorInput.PICTURE)],
 ]
 """What may happen; what leads to a decision happens more often."""
 

@@ -69,8 +69,11 @@ INNER: dict[str, set[str]] = {
     "control": VALUES | {"ports", "events"},
     "controller": VALUES
     | {"ports", "approach", "canonical", "conduct", "door", "events", "examining", "policy", "recorder", "signals"}
-    | {"jobs", "running", "strike"},
-    "jobs": VALUES | {"ports", "events", "examining", "recorder", "running"},
+    | {"jobs", "reports", "running", "strike"},
+    "jobs": VALUES | {"ports", "events", "examining", "recorder", "running", "supervisor"},
+    "supervisor": set(),
+    "reports": {"model"},
+    "messages": {"model"},
     "running": VALUES | {"conduct", "examining", "policy"},
     "strike": VALUES | {"ports"},
 }
@@ -90,22 +93,25 @@ PURE = {
     "ballot",
     "pins",
     "reporting",
+    "reports",
+    "messages",
 }
 """These may import nothing that reaches out of the process, not even of the standard library."""
 
 PURE_LIBRARY = {
-    *("__future__", "collections", "collections.abc", "dataclasses", "datetime", "enum", "math", "types", "typing")
+    *("__future__", "collections", "collections.abc", "dataclasses", "datetime", "enum", "math", "re", "types"),
+    *("typing", "uuid"),
 }
 
 ADAPTERS = {"vision", "recognizers", "cameras", "panels", "records", "supervision"}
 """A folder is a port; each may import this, and itself."""
 
-ADAPTERS_MAY = VALUES | {"ports", "delivery", "pins", "signals", "durable", "workers"}
+ADAPTERS_MAY = VALUES | {"ports", "delivery", "messages", "pins", "signals", "durable", "workers"}
 
 WIRING = {"__init__", "__main__", "daemon", "wiring", "cli", "demo", "doctor", "rehearsal", "fleet"}
 """Where the parts are put together; they may import anything."""
 
-HEAVY = {"cv2", "numpy", "PIL", "cryptography", "boto3", "botocore", "pymysql", "matplotlib", "picamera2", "lgpio"}
+HEAVY = {"cv2", "numpy", "PIL", "cryptography", "boto3", "botocore", "pymysql", "matplotlib", "picamera2", "lgpio", "gpiozero", "systemd"}
 
 
 def modules() -> dict[str, Path]:

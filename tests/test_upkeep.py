@@ -18,7 +18,16 @@ from smileaccess.membership import sign
 from smileaccess.model import DoorEvent, Health, Member, MemberStatus, uuid7
 from smileaccess.recorder import Recorder
 from smileaccess.rehearsal import InlineWorker
-from smileaccess.upkeep import CAMERA_RETRY_S, ROOM_S, MembersWatch, RecognizerWatch, RoomWatch, Upkeep
+from smileaccess.upkeep import (
+    CAMERA_GONE_S,
+    CAMERA_RETRY_S,
+    ROOM_S,
+    CameraWatch,
+    MembersWatch,
+    RecognizerWatch,
+    RoomWatch,
+    Upkeep,
+)
 from tests.builders import NOON, make_event, make_member
 from tests.doors import eventually
 from tests.fakes_devices import PATIENCE_S, FakeCamera, FakeClock
@@ -218,6 +227,52 @@ def test_faces_that_cannot_be_used_do_not_hide_who_is_disabled(scene: Scene, err
     assert scene.gallery.lists == [(ANN,), (disabled,)]
 
 
+# A camera that is gone
+
+
+class Eye:
+    """A watched camera, and what was told of it."""
+
+    def __init__(self) -> None:
+        self.clock, self.camera = FakeClock(), FakeCamera()
+        self.told: list[tuple[str, str]] = []
+        self.watch = CameraWatch(self.camera, self.clock, lambda kind, why, _detail: self.told.append((kind, why)))
+
+    def look_for(self, seconds: float, trouble: str) -> list[tuple[str, str]]:
+        self.camera.error = CameraUnavailable(trouble) if trouble else None
+        self.watch.look()
+        self.clock.advance(seconds)
+        self.watch.look()
+        return self.told
+
+
+def test_a_camera_that_is_gone_is_told_once_and_so_is_its_return() -> None:
+    """With what is wrong with it; a second loss is told anew."""
+    eye = Eye()
+    with capture_logs() as logged:
+        eye.look_for(CAMERA_GONE_S, "unplugged")
+        eye.look_for(100.0, "unplugged")
+        eye.look_for(0.0, "")
+        eye.look_for(CAMERA_GONE_S, "busy")
+
+    lost, back = ("camera_lost", "unplugged"), ("camera_back", "the camera is back")
+    assert eye.told == [lost, back, ("camera_lost", "busy")]
+    assert [(line["kind"], line["log_level"]) for line in logged] == [
+        ("camera_lost", "error"),
+        ("camera_back", "warning"),
+        ("camera_lost", "error"),
+    ]
+
+
+def test_a_camera_that_is_gone_for_a_moment_is_not_told() -> None:
+    """It is opened anew by itself; two moments are not one loss."""
+    eye = Eye()
+    eye.look_for(CAMERA_GONE_S - 0.1, "stalled")
+    eye.look_for(0.0, "")
+
+    assert eye.look_for(CAMERA_GONE_S - 0.1, "stalled") == []
+
+
 # The thread
 
 
@@ -254,6 +309,7 @@ class Round:
             InlineWorker(),
             RecognizerWatch(scene.gallery, scene.clock, lambda *told: self.told.append(told), lambda: 60.0),
             RoomWatch(self.room, scene.clock, lambda *told: self.told.append(told)),
+            CameraWatch(self.camera, scene.clock, lambda *told: self.told.append(told)),
             on_ready=self.ready.set,
             reload=self._reload,
             on_crash=self.crashed.set,

@@ -157,6 +157,7 @@ class Listened:
         """Take the panel to drive; `hear` is called on the controller's thread and only enqueues."""
         self._panel = panel
         self._hear = hear
+        self.secure = panel.secure
         self.start = panel.start
         self.energize = panel.energize
         self.de_energize = panel.de_energize
