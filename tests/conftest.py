@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ from smileaccess.vision.eyes import LocalEyes
 if TYPE_CHECKING:
     from tests.mariadb import MariaDB
     from tests.standin import StandIn
+
+# Tables are as wide in a test as in a pipe; a test that wants another width says so.
+os.environ.pop("COLUMNS", None)
 
 
 @pytest.fixture(scope="session")
