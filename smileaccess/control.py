@@ -190,7 +190,7 @@ class ControlServer:
         except Exception:
             if self._socket is listener:
                 self._on_crash()
-                log.exception("the operator's socket failed; the daemon stops")
+                log.exception("the operator's socket failed; the daemon stops", kind="crashed")
 
     def _accept(self, listener: socket.socket) -> None:
         # Before the caller is taken in, so that no crowd of callers uses up threads and file descriptors.
@@ -227,7 +227,7 @@ class ControlServer:
             refusal = {"ok": False, "error": str(error), "permitted": not isinstance(error, NotPermitted)}
             _send_last(connection, refusal)
         except OSError as error:
-            log.info("a caller went away", error=str(error))
+            log.info("a caller went away", kind="caller_gone", error=str(error))
 
     def _replies(
         self, connection: socket.socket, caller: Caller, request: Mapping[str, Any]
@@ -314,7 +314,7 @@ def _send_last(connection: socket.socket, reply: Mapping[str, Any]) -> None:
     try:
         connection.sendall(json.dumps(reply).encode() + b"\n")
     except OSError as error:
-        log.info("a caller went away", error=str(error))
+        log.info("a caller went away", kind="caller_gone", error=str(error))
 
 
 def _request(connection: socket.socket, within_s: float) -> Mapping[str, Any]:

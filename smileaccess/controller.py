@@ -17,7 +17,7 @@ import structlog
 
 from smileaccess import door as doors
 from smileaccess.approach import Rest, next_rest
-from smileaccess.canonical import journal_fields, sentence
+from smileaccess.canonical import journal_fields, level, sentence
 from smileaccess.door import Door, Phase
 from smileaccess.encoding import stamp
 from smileaccess.errors import PanelUnavailable, RecognizerError, SmileAccessError
@@ -290,8 +290,8 @@ class Controller:
 
     def _reported(self, report: DoorInput) -> None:
         """Put on record what the panel tells of door, box, inputs and strike; without its guard nobody is let in."""
-        level, why = REPORTS[report]
-        getattr(log, level)(why, kind=report.value, door=self._name)
+        severity, why = REPORTS[report]
+        getattr(log, severity)(why, kind=report.value, door=self._name)
         self._note(report.value, why, {})
         if report in {DoorInput.STRIKE_LOST, DoorInput.STRIKE_BACK}:
             self._strike.lost = report is DoorInput.STRIKE_LOST
@@ -346,7 +346,7 @@ class Controller:
         self._ports.panel.signal(Signal.OPEN if self._moved else Signal.FAULT)
         if command.cause == "rex" and self._moved:
             self._note("rex", "request to exit", {"for_s": command.for_s})
-            log.info("opened from inside", door=self._name)
+            log.info("opened from inside", kind="rex", door=self._name)
 
     def _de_energize(self) -> None:
         if not self._strike.de_energize():
@@ -390,7 +390,7 @@ class Controller:
 
     def _broken(self, running: Running, event: Broken) -> None:
         if event.closing:
-            running.log.error("the decision is not on record", error=str(event.error))
+            running.log.error("the decision is not on record", kind="decision_unrecorded", error=str(event.error))
             self._step(doors.NotRecorded(running.attempt.id))
         elif self._door.phase is Phase.EXAMINING:
             running.wasted += event.error.calls if isinstance(event.error, RecognizerError) else 0
@@ -398,7 +398,9 @@ class Controller:
 
     def _fail(self, running: Running, fault: Reason, error: Exception) -> None:
         unforeseen = None if isinstance(error, SmileAccessError) else error
-        running.log.error("the attempt failed", reason=fault.value, error=str(error), exc_info=unforeseen)
+        running.log.error(
+            "the attempt failed", kind="attempt_failed", reason=fault.value, error=str(error), exc_info=unforeseen
+        )
         running.fault = fault
         self._judge()
 
@@ -434,7 +436,7 @@ class Controller:
         if self._running is not running:  # its deadline passed at this very moment, and it has lapsed
             return
         self._running = None
-        running.log.info(sentence(attempt), **journal_fields(attempt), chain=str(event.head))
+        getattr(running.log, level(attempt))(sentence(attempt), **journal_fields(attempt), chain=str(event.head))
         self._ended(running, attempt)
 
     def _lapse(self, decision: Decision) -> None:
@@ -478,7 +480,9 @@ class Controller:
             return
         attempt = self._completed(running, Decision(Outcome.DENIED, Reason.INTERNAL_ERROR))
         self._jobs.finish_row_later(attempt)
-        running.log.warning("the attempt ends because the daemon stops", **journal_fields(attempt))
+        running.log.warning(
+            "the attempt ends because the daemon stops", kind="attempt_abandoned", **journal_fields(attempt)
+        )
 
     def _take_over_conduct(self) -> None:
         """Let changed rules hold, unless an attempt is under way: that one ends under those it began with."""
@@ -494,7 +498,13 @@ class Controller:
             return
         self._step(doors.UnlockRecorded(asked.expires))
         asked.answer("" if self._moved else "the strike did not move: see the journal")
-        log.info("unlocked by an operator", who=asked.event.who, why=asked.event.why, moved=self._moved)
+        log.info(
+            "unlocked by an operator",
+            kind="control_unlock",
+            who=asked.event.who,
+            why=asked.event.why,
+            moved=self._moved,
+        )
 
     def _note(self, kind: str, why: str, detail: Mapping[str, Any]) -> None:
         self._jobs.put_down(DoorEvent(uuid7(), self._name, self._ports.clock.now(), kind, "smileaccess", why, detail))

@@ -101,8 +101,8 @@ class Daemon:
                 controller.put(StopAsked())
             controller.run()
             self._supervisor.stopping()
-            log.info("stopping")
-        log.info("stopped", door=self._name)
+            log.info("stopping", kind="stopping")
+        log.info("stopped", kind="stop", door=self._name)
         return 1 if self._crashed else 0
 
     def stop(self) -> None:
@@ -190,14 +190,18 @@ class Daemon:
         try:
             self._panel.de_energize()
         except PanelError as error:
-            log.error("the strike may still be energized at the stop", error=str(error))
+            log.error("the strike may still be energized at the stop", kind="strike_stuck", error=str(error))
 
     def _open_records(self) -> tuple[Spool, int]:
         """Open the record; return it with the number of attempts that a crash had cut off."""
         records = wiring.open_spool(self._settings, self._keys)
         cut_off = records.close_open_attempts(self._name, self._clock.now())
         for attempt in cut_off:
-            log.warning("an attempt was cut off by a crash; closed as internal_error", attempt_id=attempt.id)
+            log.warning(
+                "an attempt was cut off by a crash; closed as internal_error",
+                kind="attempt_cut_off",
+                attempt_id=attempt.id,
+            )
         return records, len(cut_off)
 
     def _counted(self, records: Spool, recorder: Recorder, writing: Worker) -> Spending:
@@ -250,7 +254,9 @@ class Daemon:
 
         def close() -> None:
             if not fleet.close(STOP_S):
-                log.error("the liaison with the central database did not end in time", waited_s=STOP_S)
+                log.error(
+                    "the liaison with the central database did not end in time", kind="slow_stop", waited_s=STOP_S
+                )
 
         stack.callback(close)
         return fleet
@@ -293,7 +299,7 @@ class Daemon:
             if last is not None:
                 worker.submit(last)
             if not worker.close(STOP_S):
-                log.error("a worker did not end in time", worker=name, waited_s=STOP_S)
+                log.error("a worker did not end in time", kind="slow_stop", worker=name, waited_s=STOP_S)
 
         stack.callback(close)
         return worker
@@ -335,15 +341,23 @@ class Daemon:
         try:
             settings = reload()
         except SettingsError as error:
-            log.error("the settings were not reloaded; the old ones stay in force", problems=error.problems)
+            log.error(
+                "the settings were not reloaded; the old ones stay in force",
+                kind="settings_refused",
+                problems=error.problems,
+            )
             return
         in_force, later = _until_the_next_start(self._settings, settings)
         if later:
-            log.warning("a change of these takes effect at the next start", settings=later)
+            log.warning("a change of these takes effect at the next start", kind="settings_later", settings=later)
         controller.put(ConductChanged(Conduct.of(in_force)))
         if self._spending is not None:
             self._spending.use(in_force.spending_rules())
-        log.info("settings reloaded", changed=configuration.changed_sections(self._reloaded, settings))
+        log.info(
+            "settings reloaded",
+            kind="settings_reloaded",
+            changed=configuration.changed_sections(self._reloaded, settings),
+        )
         self._reloaded = settings
 
 

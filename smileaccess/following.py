@@ -110,7 +110,7 @@ class Follower:
             for signed in self._central.fetch(part):
                 self._take(signed)
         for member_id in sorted(held.keys() - versions.keys()):
-            log.warning("a member is on the central list no more", member_id=member_id)
+            log.warning("a member is on the central list no more", kind="member_dropped", member_id=member_id)
             self._copy.drop_member(member_id, self._event("member_dropped", {"member": member_id}))
         self._confirm(versions)
 
@@ -122,7 +122,7 @@ class Follower:
         except (SignatureInvalid, RecordsFailed) as error:
             self._alarm(signed.id, str(error))
         else:
-            log.info("a member was taken over", member_id=signed.id, version=signed.version)
+            log.info("a member was taken over", kind="member_taken", member_id=signed.id, version=signed.version)
 
     def _confirm(self, versions: Mapping[str, int]) -> None:
         """Say which versions this door holds as the central list does."""

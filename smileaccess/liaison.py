@@ -161,7 +161,7 @@ class Liaison:
         backlog = self._backlog() if self._backlog is not None else None
         self._standing = Standing(True, before.since if before.connected else now, "", backlog)
         if not before.connected:
-            log.info("the central database answers")
+            log.info("the central database answers", kind="database_answers")
         if self._told:
             self._told = False
             why = "the central database answers again"
@@ -174,7 +174,9 @@ class Liaison:
         self._greet_at = self._sync_at = 0.0
         before = self._standing
         if before.connected or before.cause != str(error):
-            log.warning("the central database cannot be used; it is tried again", error=str(error))
+            log.warning(
+                "the central database cannot be used; it is tried again", kind="database_unreachable", error=str(error)
+            )
         self._standing = Standing(False, now if before.connected else before.since, str(error), before.backlog)
         away_s = now - self._standing.since
         if away_s >= AWAY_S and not self._told:
@@ -227,7 +229,7 @@ class LiaisonThread:
         # The thread's root: what nobody foresaw stops the process, and its supervisor starts it again.
         except Exception:
             self._on_crash()
-            log.exception("the liaison failed; the daemon stops")
+            log.exception("the liaison failed; the daemon stops", kind="crashed")
         finally:
             self._liaison.close()
             self._on_end()

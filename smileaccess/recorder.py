@@ -82,7 +82,12 @@ class Recorder:
         try:
             self._catch_up()
         except RecordsError as error:
-            log.error("rows lost at the stop: the record cannot be written", rows=len(self._waiting), error=str(error))
+            log.error(
+                "rows lost at the stop: the record cannot be written",
+                kind="rows_lost",
+                rows=len(self._waiting),
+                error=str(error),
+            )
         self._records.close()
 
     def _finish(self, attempt: Attempt) -> ChainHead:
@@ -100,10 +105,15 @@ class Recorder:
         try:
             self._catch_up()
         except RecordsError as error:
-            log.error("the record cannot be written; the row waits", rows=len(self._waiting), error=str(error))
+            log.error(
+                "the record cannot be written; the row waits",
+                kind="record_unwritable",
+                rows=len(self._waiting),
+                error=str(error),
+            )
             if len(self._waiting) > MOST_WAITING:
                 self._drop_the_oldest()
-                log.error("a row is lost: too many wait for the record", most=MOST_WAITING)
+                log.error("a row is lost: too many wait for the record", kind="rows_lost", most=MOST_WAITING)
 
     def _drop_the_oldest(self) -> None:
         """Forget the row that waits longest; bills are few, one a day and payer, and stay."""
@@ -123,7 +133,7 @@ class Recorder:
                 self._write(waits)
             except RecordsFailed as error:
                 # The same again would fail again: the row is there already (a commit that came late), or is refused.
-                log.error("a row that waited was not written", error=str(error))
+                log.error("a row that waited was not written", kind="row_unwritten", error=str(error))
             except RecordsError:
                 self._waiting.appendleft(waits)
                 raise

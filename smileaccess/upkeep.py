@@ -300,7 +300,7 @@ class Upkeep:
         try:
             self._camera.start()
         except CameraError as error:
-            log.error("no camera; it is tried again", kind="camera_lost", error=str(error), in_s=self._retry_s)
+            log.error("no camera; it is tried again", kind="camera_missing", error=str(error), in_s=self._retry_s)
             self._retry_at = self._clock.monotonic() + self._retry_s
             self._retry_s = min(self._retry_s * 2, CAMERA_RETRY_S[1])
         else:

@@ -140,6 +140,7 @@ def _mark(marker: Path, path: Path, begun: str) -> None:
     except OSError as error:
         log.warning(
             "the record's marker cannot be kept: a database that is deleted will not be missed",
+            kind="marker_unkept",
             marker=str(marker),
             error=error.strerror,
         )
@@ -320,17 +321,32 @@ def make_embedded(eyes: Vision, keys: KeyRing) -> Recognizer:
     return EmbeddedRecognizer(eyes, unseal)
 
 
-def make_camera(settings: Settings, clock: Clock) -> Camera:
-    """Make the camera of the settings; it is opened by `start`."""
-    camera = settings.camera
-    if camera.kind == "reel":
-        from smileaccess.cameras.reel import FolderClip, ReelCamera  # noqa: PLC0415
+def make_camera(settings: Settings, clock: Clock, on_picture: Callable[[], None] = lambda: None) -> Camera:
+    """Make the camera of the settings; it is opened by `start`.
+
+    `on_picture` is called, on the camera's thread, for each new picture of a folder that another camera fills.
+    """
+    camera, size = settings.camera, (settings.camera.width, settings.camera.height)
+    framing: dict[str, Any] = {"rotation": camera.rotation, "region": camera.region}
+    if camera.kind in {"reel", "folder"}:
         from smileaccess.vision.pictures import load_picture  # noqa: PLC0415
 
+        if camera.kind == "folder":
+            from smileaccess.cameras.folder import FolderCamera  # noqa: PLC0415
+
+            return FolderCamera(Path(camera.path), load_picture, clock, on_picture=on_picture, **framing)
+        from smileaccess.cameras.reel import FolderClip, ReelCamera  # noqa: PLC0415
+
         return ReelCamera(FolderClip(Path(camera.path), load_picture, camera.fps), clock, camera.fps)
+    moving = {**framing, "fps": camera.fps, "sleep_after_s": camera.sleep_after_s}
+    if camera.kind == "picamera":
+        from smileaccess.cameras.picamera import PicameraCamera  # noqa: PLC0415
+
+        more: dict[str, Any] = {"detect_width": camera.detect_width, "settle_s": camera.settle_s}
+        return PicameraCamera(int(camera.device), size, clock, **moving, **more)
     from smileaccess.cameras.webcam import WebcamCamera  # noqa: PLC0415
 
-    return WebcamCamera(camera.device, (camera.width, camera.height), clock)
+    return WebcamCamera(camera.device, size, clock, **moving)
 
 
 def make_registry(settings: Settings, keys: KeyRing, members: Members, clock: Clock, who: str) -> Registry:

@@ -39,5 +39,5 @@ class ThreadWorker:
             # The thread's root: what nobody foresaw stops the process, and its supervisor starts it again.
             except Exception:
                 self._on_crash()
-                log.exception("a worker failed; the daemon stops", worker=self._thread.name)
+                log.exception("a worker failed; the daemon stops", kind="crashed", worker=self._thread.name)
                 return

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from smileaccess.canonical import duration_ms, journal_fields, sentence
-from smileaccess.model import Attempt, Outcome, Reason, Trigger
+from smileaccess.canonical import WAYS, duration_ms, journal_fields, level, sentence
+from smileaccess.model import FAULTS, Attempt, Outcome, Reason, Trigger
 from tests.builders import ANN, NOON, make_attempt
 
 
@@ -24,16 +24,34 @@ LOCKED_OUT = ended(outcome=Outcome.DENIED, reason=Reason.LOCKED_OUT, trigger=Tri
 @pytest.mark.parametrize(
     ("attempt", "expected"),
     [
-        (GRANTED, "granted to m_ann at front by button: similarity 99.5, smile 84.1, 2.3 s"),
-        (DENIED, "denied (no_smile) at front by button: similarity 99.5, 2.3 s"),
-        (LOCKED_OUT, "denied (locked_out) at front by approach: 2.3 s"),
+        (GRANTED, "granted to m_ann at front by button in 2.3 s (similarity 99.5, smile 84.1)"),
+        (DENIED, "denied at front by button in 2.3 s: no smile (m_ann, similarity 99.5)"),
+        (LOCKED_OUT, "denied at front on approach in 2.3 s: locked out"),
+        (ended(trigger=Trigger.OPERATOR), "open at front by an operator in 2.3 s"),
         (make_attempt(), "open at front by button"),
     ],
-    ids=["granted", "denied", "locked out", "open"],
+    ids=["granted", "denied", "locked out", "by an operator", "open"],
 )
 def test_sentence(attempt: Attempt, expected: str) -> None:
-    """An attempt reads as a person would say it, with what was measured."""
+    """An attempt reads as a person would say it, with whom it was about and what was measured."""
     assert sentence(attempt) == expected
+
+
+@pytest.mark.parametrize("trigger", Trigger)
+def test_every_way_to_an_attempt_can_be_told(trigger: Trigger) -> None:
+    """Whatever opened it has its words."""
+    assert sentence(make_attempt(trigger=trigger)) == f"open at front {WAYS[trigger]}"
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_fault_is_an_error_and_a_refusal_is_none(reason: Reason) -> None:
+    """A log that shows errors only shows what somebody has to mend, and no person who was refused."""
+    assert level(ended(outcome=Outcome.DENIED, reason=reason)) == ("error" if reason in FAULTS else "info")
+
+
+def test_a_grant_is_no_error() -> None:
+    """The level of a grant is that of what goes as it should."""
+    assert level(GRANTED) == "info"
 
 
 def test_fields_of_a_grant() -> None:

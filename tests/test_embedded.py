@@ -97,7 +97,7 @@ def test_a_template_that_cannot_be_opened_is_left_out_and_told_once() -> None:
     assert {one.member_id for one in found(recognizer, vision, 2)} == {"ann"}
     (line,) = logged
     assert (line["log_level"], line["member_id"], line["template_id"]) == ("error", "bob", "bob-0")
-    assert line.keys() == {"log_level", "event", "member_id", "template_id", "error"}
+    assert line.keys() == {"log_level", "event", "kind", "member_id", "template_id", "error"}
 
 
 def test_a_members_other_templates_are_used_all_the_same() -> None:

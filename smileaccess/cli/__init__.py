@@ -47,6 +47,8 @@ COMMANDS: Mapping[str, Lazy] = {
     "database": Lazy("smileaccess.cli.database:database", "Make, back up and describe the databases."),
     "door": Lazy("smileaccess.cli.door:door", "Ask the running door; register and revoke doors."),
     "keys": Lazy("smileaccess.cli.keys:keys", "Make and show the keys of this installation."),
+    "panel": Lazy("smileaccess.cli.panel:panel", "Try lamps, buzzer and inputs; drive the strike to locked."),
+    "camera": Lazy("smileaccess.cli.camera:camera", "See what the camera sees, and what to improve."),
     "config": Lazy("smileaccess.cli.config:config", "Show and check the settings."),
     "doctor": Lazy("smileaccess.cli.doctor:doctor", "Look at the whole installation, and say what to mend."),
 }

@@ -30,7 +30,8 @@ def run(app: App, check: bool) -> int:
       smileaccess run --config /etc/smileaccess/smileaccess.toml --check
       smileaccess run --config /etc/smileaccess/smileaccess.toml
 
-    The log goes to standard error: text on a terminal, JSON in a pipe. While the panel is drawn on that same
+    The log goes to systemd's journal where that started the door, else to standard error: text on a terminal, JSON in
+    a pipe. While the panel is drawn on that same
     terminal it goes to smileaccess.log beside the database.
 
     Exit codes: 0 stopped as told, 1 failed, 2 wrong settings.
@@ -41,21 +42,27 @@ def run(app: App, check: bool) -> int:
     from smileaccess import wiring  # noqa: PLC0415
     from smileaccess.clock import SystemClock  # noqa: PLC0415
     from smileaccess.daemon import Daemon  # noqa: PLC0415
+    from smileaccess.model import DoorInput  # noqa: PLC0415
+    from smileaccess.supervision.notify import Notifier  # noqa: PLC0415
 
     settings, clock = app.settings(), SystemClock()
     wiring.need_record(settings)
     keys = wiring.load_keys(settings)
-    panel, show_attempt = make_panel(settings, clock)
+    supervisor = Notifier()
+    panel, show_attempt = make_panel(settings, clock, on_crash=lambda: daemon.crash())
+    camera = wiring.make_camera(settings, clock, on_picture=lambda: daemon.press(DoorInput.PICTURE))
+    daemon = Daemon(
+        settings,
+        keys=keys,
+        camera=camera,
+        panel=panel,
+        reload=lambda: configuration.load(app.path),
+        on_attempt=show_attempt,
+        supervisor=supervisor,
+        last=True,
+    )
     with logging_to(settings):
-        return Daemon(
-            settings,
-            keys=keys,
-            camera=wiring.make_camera(settings, clock),
-            panel=panel,
-            reload=lambda: configuration.load(app.path),
-            on_attempt=show_attempt,
-            last=True,
-        ).run()
+        return daemon.run()
 
 
 def _check(app: App) -> int:
@@ -72,9 +79,20 @@ def _check(app: App) -> int:
 
 
 def make_panel(
-    settings: Settings, clock: Clock, on_key: Callable[[str], None] | None = None
+    settings: Settings,
+    clock: Clock,
+    on_key: Callable[[str], None] | None = None,
+    on_crash: Callable[[], None] = lambda: None,
 ) -> tuple[Panel, Callable[[Attempt, str], None]]:
-    """Make the panel of the settings, and what shows an attempt on it with the member's name; PanelUnavailable."""
+    """Make the panel of the settings, and what shows an attempt on it with the member's name; PanelUnavailable.
+
+    `on_crash` is called when a thread of the panel's own fails in a way that nobody foresaw.
+    """
+    if settings.panel.kind == "gpio":
+        from smileaccess.panels.gpio import GpioPanel  # noqa: PLC0415
+
+        hardware = GpioPanel(settings.pins(), clock, pin_factory=settings.panel.pin_factory, on_crash=on_crash)
+        return hardware, lambda _attempt, _who: None
     if settings.panel.kind == "silent":
         from smileaccess.panels.silent import SilentPanel  # noqa: PLC0415
 
@@ -100,8 +118,8 @@ def logging_to(settings: Settings) -> Iterator[None]:
     """Send the log to standard error, or to a file where the panel is drawn on that same terminal."""
     from smileaccess.supervision import journal  # noqa: PLC0415 -- structlog
 
-    if settings.panel.kind == "silent" or sys.stderr is None or not sys.stderr.isatty():
-        with journal.writing(settings.log.level, settings.log.format):
+    if settings.panel.kind != "terminal" or sys.stderr is None or not sys.stderr.isatty():
+        with journal.writing(settings.log.level, settings.log.format, door=settings.door.name):
             yield
         return
     path = Path(settings.records.database).parent / "smileaccess.log"

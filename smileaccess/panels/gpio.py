@@ -265,7 +265,7 @@ class Listener:
         """End the thread."""
         self._edges.put(None)
         if not self._worker.close(CLOSE_S):
-            log.warning("the inputs' thread did not end in time", waited_s=CLOSE_S)
+            log.warning("the inputs' thread did not end in time", kind="panel_slow", waited_s=CLOSE_S)
 
     def _callback(self, name: str) -> Callable[[Any, Any], None]:
         edges, clock, high = self._edges, self._clock, self._active[name]
@@ -309,7 +309,7 @@ class Listener:
                 active = bool(self._devices[name].pin.state) is self._active[name]
         except PanelUnavailable as error:
             if name not in self._unread:
-                log.error("an input cannot be read", input=name, error=str(error))
+                log.error("an input cannot be read", kind="input_failed", input=name, error=str(error))
             self._unread.add(name)
             return None
         self._unread.discard(name)
@@ -389,4 +389,4 @@ def _quietly(close: Callable[[], object]) -> None:
         with _refusing("panel"):
             close()
     except PanelUnavailable as error:
-        log.warning("a line could not be let go of in order", error=str(error))
+        log.warning("a line could not be let go of in order", kind="line_kept", error=str(error))

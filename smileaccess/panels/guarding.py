@@ -246,7 +246,7 @@ class Guard:
             return
         self._requests.put(None)
         if not worker.close(CLOSE_S):
-            log.error("the strike's guard did not end in time", waited_s=CLOSE_S)
+            log.error("the strike's guard did not end in time", kind="guard_failed", waited_s=CLOSE_S)
         self._why = "its guard was closed"
 
     def _ask(self, command: str) -> str:
@@ -285,7 +285,9 @@ class Guard:
             process.kill()
             self._process, self._energized, self._why = None, False, str(error)
             request.fail(f"its guard is lost: {error}")
-            log.error("the strike's guard is lost; another is started", error=str(error), pid=process.pid)
+            log.error(
+                "the strike's guard is lost; another is started", kind="guard_failed", error=str(error), pid=process.pid
+            )
             self._on_lost()
             return
         self._energized = answer == ENERGIZED
@@ -297,10 +299,14 @@ class Guard:
             self._process = _Process(self._command)
         except _Lost as error:
             if str(error) != self._why:
-                log.error("the strike's guard cannot be started anew; it is tried again", error=str(error))
+                log.error(
+                    "the strike's guard cannot be started anew; it is tried again",
+                    kind="guard_failed",
+                    error=str(error),
+                )
             self._why = str(error)
             return
-        log.warning("the strike's guard is back, and the strike locked", pid=self._process.pid)
+        log.warning("the strike's guard is back, and the strike locked", kind="guard_restarted", pid=self._process.pid)
         self._on_back()
 
     def _end(self) -> None:
@@ -308,11 +314,15 @@ class Guard:
         if process is None or process.end():
             forget()
             return
-        log.error("the strike's guard did not end in order; another one locks the strike", pid=process.pid)
+        log.error(
+            "the strike's guard did not end in order; another one locks the strike",
+            kind="guard_failed",
+            pid=process.pid,
+        )
         try:
             ended = _Process(self._command).end()
         except _Lost as error:
-            log.error("the strike may still be energized", error=str(error))
+            log.error("the strike may still be energized", kind="strike_stuck", error=str(error))
             return
         if ended:
             forget()
@@ -326,7 +336,7 @@ def note(pins: Pins) -> None:
     try:
         place.write_text(f"{pins.chip} {pins.strike} {pins.strike_active}\n", encoding="ascii")
     except OSError as error:
-        log.warning("the strike's line cannot be noted", file=str(place), error=error.strerror)
+        log.warning("the strike's line cannot be noted", kind="strike_unnoted", file=str(place), error=error.strerror)
 
 
 def noted() -> tuple[int, int, str] | None:

@@ -75,7 +75,7 @@ class Lamps:
         """Put out the lights and end the thread."""
         self._signals.put(None)
         if not self._worker.close(CLOSE_S):
-            log.warning("the lamps did not end in time", waited_s=CLOSE_S)
+            log.warning("the lamps did not end in time", kind="panel_slow", waited_s=CLOSE_S)
 
     def _play(self) -> None:
         look, shown_at = None, 0.0
@@ -107,5 +107,9 @@ class Lamps:
                 self._sounding = sounding
         except PanelError as error:
             if not self._broken:
-                log.error("a lamp or the buzzer cannot be driven; the door goes on without", error=str(error))
+                log.error(
+                    "a lamp or the buzzer cannot be driven; the door goes on without",
+                    kind="lamp_failed",
+                    error=str(error),
+                )
             self._broken = True

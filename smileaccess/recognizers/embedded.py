@@ -121,6 +121,7 @@ class EmbeddedRecognizer:
             self._told.add(template_id)
             log.error(
                 "a face template cannot be opened and is left out",
+                kind="template_unopened",
                 member_id=member_id,
                 template_id=template_id,
                 error=str(error),

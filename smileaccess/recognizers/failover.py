@@ -121,5 +121,9 @@ class FailoverRecognizer:
         if not hurried and not isinstance(error, SpendingCapReached):
             self._breaker.failed(str(error))
         log.warning(
-            "the fallback is asked", attempt_id=question.attempt, recognizer=self._second.name, error=str(error)
+            "the fallback is asked",
+            kind="fallback_asked",
+            attempt_id=question.attempt,
+            recognizer=self._second.name,
+            error=str(error),
         )

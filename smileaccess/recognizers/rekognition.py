@@ -229,7 +229,7 @@ class RekognitionRecognizer:
             except ServiceError as error:
                 if error.trouble not in WORTH_A_RETRY or not asking.may_retry(operation, self._monotonic()):
                     raise
-                log.info("the service is asked again", operation=operation, error=str(error))
+                log.info("the service is asked again", kind="service_retried", operation=operation, error=str(error))
 
     def _once(self, operation: str, read: Callable[[Mapping[str, Any]], Told], **asked: Any) -> Told:
         method = {"DetectFaces": "detect_faces", "SearchFacesByImage": "search_faces_by_image"}[operation]
@@ -318,7 +318,12 @@ class RekognitionRecognizer:
         """Log why there is no connection, once until there is one again or another cause."""
         if why != self._unreachable:
             self._unreachable = why
-            log.warning("the service cannot be reached ahead of its use", service=self._service.host, error=why)
+            log.warning(
+                "the service cannot be reached ahead of its use",
+                kind="service_unreachable",
+                service=self._service.host,
+                error=why,
+            )
 
     def _ready_client(self) -> Any:
         with self._making:
