@@ -2,13 +2,18 @@
 
 from threading import Thread
 
+import cv2
 import numpy as np
 import pytest
 
+from smileaccess.cameras.folder import FolderCamera
+from smileaccess.cameras.picamera import PicameraCamera
 from smileaccess.cameras.reel import ReelCamera, StillsCamera
 from smileaccess.cameras.webcam import WebcamCamera
 from smileaccess.errors import CameraTimedOut, CameraUnavailable
 from smileaccess.model import Frame
+from smileaccess.vision.pictures import load_picture
+from tests.fakes_cameras import FakeCameras, FakePicamera2
 from tests.fakes_devices import PATIENCE_S, FakeCamera, FakeCapture, FakeClock, FakeOpener, picture
 
 FAR = 10**9
@@ -22,33 +27,70 @@ class OneShade:
         return picture(9)
 
 
-def fake():
+def fake(_):
     return FakeCamera([Frame(picture(number), number, 1000.0 + number) for number in range(1, 50)])
 
 
-def reel():
+def reel(_):
     return ReelCamera(OneShade(), FakeClock(tick_s=0.01), fps=100.0)
 
 
-def stills():
+def stills(_):
     clock = FakeClock()
     return StillsCamera([picture(9)], clock, clock.advance)
 
 
-def webcam():
+def webcam(_):
     opener = FakeOpener(FakeCapture(FAR))
     return WebcamCamera("/dev/video9", (640, 480), FakeClock(), opener=opener)
 
 
-CAMERAS = [fake, reel, stills, webcam]
-WAITING = [reel, webcam]
+def picamera(_):
+    return PicameraCamera(0, (640, 480), FakeClock(), opener=FakeCameras(FakePicamera2(picture(9))), settle_s=0.0)
+
+
+def sleepy(_):
+    """Return a camera that falls asleep at once whenever nobody looks."""
+    clock, opener = FakeClock(tick_s=0.001), FakeOpener(FakeCapture(FAR))
+    return WebcamCamera("/dev/video9", (640, 480), clock, opener=opener, sleep_after_s=0.02, retry_s=(0.0,))
+
+
+class Filled(FolderCamera):
+    """A folder that somebody fills with pictures as long as it is watched."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._filled = 0
+        clock = FakeClock()
+        super().__init__(folder, load_picture, clock, on_picture=self._fill, poll_s=0.001)
+
+    def start(self):
+        super().start()
+        self._fill()
+
+    def close(self):
+        super().close()
+        for path in self._folder.iterdir():
+            path.unlink()
+
+    def _fill(self):
+        self._filled += 1
+        cv2.imwrite(str(self._folder / f"{self._filled}.png"), picture(9))
+
+
+def folder(path):
+    return Filled(path)
+
+
+CAMERAS = [fake, reel, stills, webcam, sleepy, picamera, folder]
+WAITING = [reel, webcam, sleepy, picamera, folder]
 """Those whose read waits for real; the others answer at once."""
 
 
 @pytest.fixture(params=CAMERAS)
-def camera(request):
+def camera(request, tmp_path):
     """Return a camera that was not started; it is closed afterward."""
-    made = request.param()
+    made = request.param(tmp_path)
     yield made
     made.close()
 
@@ -104,10 +146,36 @@ def test_a_closed_camera_starts_again(camera):
     assert camera.read(0, PATIENCE_S).sequence >= 1
 
 
+def test_a_camera_that_somebody_is_near_to_goes_on(camera):
+    """Getting ready returns at once, whether the camera runs or not, and changes no frame."""
+    camera.prepare()
+    camera.start()
+    first = camera.read(0, PATIENCE_S)
+    camera.prepare()
+    second = camera.read(first.sequence, PATIENCE_S)
+    assert second.sequence > first.sequence
+    assert np.array_equal(second.best, second.pixels if second.full is None else second.full)
+    camera.close()
+    camera.prepare()
+    with pytest.raises(CameraUnavailable):
+        camera.read(0, 0.0)
+
+
+@pytest.mark.parametrize("make", [make for make in CAMERAS if make is not fake])
+def test_a_camera_tells_its_trouble(make, tmp_path):
+    """One that does not run says so, one that runs has none."""
+    camera = make(tmp_path)
+    assert "is not running" in camera.trouble()
+    camera.start()
+    assert camera.trouble() == ""
+    camera.close()
+    assert "is not running" in camera.trouble()
+
+
 @pytest.mark.parametrize("make", WAITING)
-def test_close_ends_a_read_under_way(make):
+def test_close_ends_a_read_under_way(make, tmp_path):
     """Whoever waits is told that the camera is gone."""
-    camera = make()
+    camera = make(tmp_path)
     camera.start()
     errors = []
 

@@ -137,9 +137,9 @@ def test_the_groups_are_those_of_the_settings() -> None:
 
 
 def test_wrong_settings_are_not_tried_again() -> None:
-    """Anything else is, for ever: whatever made the door fail may pass."""
+    """Anything else is, for ten minutes of failed starts: whatever made the door fail may pass."""
     assert values("RestartPreventExitStatus") == [str(SettingsError.exit_code)]
-    assert (values("Restart"), values("StartLimitIntervalSec")) == (["always"], ["0"])
+    assert (values("Restart"), values("StartLimitIntervalSec")) == (["always"], ["10min"])
 
 
 def test_the_strike_is_locked_before_and_after() -> None:

@@ -143,6 +143,13 @@ class ReelCamera:
                     raise CameraTimedOut(f"reel: no frame after number {after} within {timeout_s:g} s")
                 self._changed.wait(min(1 / self._fps, deadline - now))
 
+    def prepare(self) -> None:
+        """Do nothing: a picture is drawn when it is asked for."""
+
+    def trouble(self) -> str:
+        """Return that it does not run where it does not."""
+        return "" if self._running else "reel: is not running: start it first"
+
     def close(self) -> None:
         """Stop; a read under way ends with CameraUnavailable."""
         with self._changed:
@@ -205,6 +212,13 @@ class StillsCamera:
         sequence = max(newest, after + 1)
         place = floor((sequence - 1) / self._fps / self._hold_s + _ROUNDING)
         return Frame(self._pictures[min(place, len(self._pictures) - 1)], sequence, self._due(sequence))
+
+    def prepare(self) -> None:
+        """Do nothing: the stills never sleep."""
+
+    def trouble(self) -> str:
+        """Return that it does not run where it does not."""
+        return "" if self._running else "stills: is not running: start it first"
 
     def close(self) -> None:
         """Stop; later reads end with CameraUnavailable."""

@@ -35,12 +35,15 @@ class Encoding:
 def encoded(frame: Frame, face: Face, encoding: Encoding) -> bytes:
     """Return the whole frame as a JPEG in which the face has the size wanted, or its own where that is smaller.
 
-    Boxes are fractions and stay what they are. PictureError where no JPEG of the frame is small enough.
+    It is made of the view in the most pixels. Boxes are fractions and stay what they are. PictureError where no JPEG of
+    the frame is small enough.
     """
-    scale = min(1.0, encoding.face_px / max(face.quality.size_px, 1.0))
-    scale = min(1.0, max(scale, SMALLEST_SIDE / min(frame.pixels.shape[:2])))
+    pixels = frame.best
+    face_px = face.quality.size_px * pixels.shape[1] / frame.pixels.shape[1]
+    scale = min(1.0, encoding.face_px / max(face_px, 1.0))
+    scale = min(1.0, max(scale, SMALLEST_SIDE / min(pixels.shape[:2])))
     for share, less in _STEPS:
-        picture = _jpeg(frame.pixels, scale * share, encoding.quality - less)
+        picture = _jpeg(pixels, scale * share, encoding.quality - less)
         if len(picture) <= LARGEST:
             return picture
     raise PictureError(f"frame {frame.sequence}: larger than {LARGEST} bytes as any JPEG: lower the camera's size")

@@ -64,8 +64,11 @@ class LocalEyes:
         return Sight(frame, faces, brightness(frame.pixels))
 
     def embed(self, frame: Frame, face: Face) -> Vector:
-        """Return the face's embedding, (128,) float32 of length 1. Any thread, one after the other; VisionFailed."""
-        pixels = _checked(frame.pixels)
+        """Return the face's embedding, (128,) float32 of length 1, of the view in the most pixels.
+
+        Any thread, one after the other; VisionFailed.
+        """
+        pixels = _checked(frame.best)
         height, width = pixels.shape[:2]
         points = np.array(face.landmarks, np.float32) * (width, height)
         with self._embedding:
