@@ -402,6 +402,15 @@ class Settings(_Section):
         return self
 
     @model_validator(mode="after")
+    def _single_pictures_cannot_answer(self) -> Settings:
+        if self.camera.kind == "folder" and self.liveness.mode is LivenessMode.NEUTRAL_THEN_SMILE:
+            raise ValueError(
+                f'[liveness] mode = "{self.liveness.mode.value}": must be "off" or "smile" with [camera] kind = '
+                '"folder", since single pictures answer no cue'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _wiring_is_sound(self) -> Settings:
         if self.panel.kind != "gpio":
             return self
@@ -568,10 +577,18 @@ def changed_sections(old: Settings, new: Settings) -> list[str]:
     return [name for name in Settings.model_fields if getattr(old, name) != getattr(new, name)]
 
 
+def shown(settings: Settings, sections: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
+    """Return the settings in force as plain values, without what stands before the host of a camera's address."""
+    values = settings.model_dump(mode="json", include=None if sections is None else set(sections))
+    if "camera" in values:
+        values["camera"]["device"] = re.sub(r"//.*@", "//...@", settings.camera.device)
+    return values
+
+
 def as_toml(settings: Settings, sections: Collection[str] | None = None) -> str:
-    """Return the settings in force as TOML, section by section, or only those named."""
+    """Return the settings in force as TOML, section by section, or only those named, without a camera's password."""
     lines: list[str] = []
-    for name, section in settings.model_dump(mode="json", include=None if sections is None else set(sections)).items():
+    for name, section in shown(settings, sections).items():
         lines += [f"[{name}]", *(f"{key} = {_toml_value(value)}" for key, value in section.items()), ""]
     return "\n".join(lines)
 

@@ -198,11 +198,22 @@ class TestCamera:
         put(tmp_path / "in" / "one.png", 7)
         bell.await_rung(1)
         frame = camera.read(0, 0.0)
-        assert (frame.sequence, int(frame.pixels[0, 0, 0]), frame.pixels.shape) == (1, 7, (48, 64, 3))
+        assert (int(frame.pixels[0, 0, 0]), frame.pixels.shape) == (7, (48, 64, 3))
         put(tmp_path / "in" / "two.png", 8)
         bell.await_rung(2)
-        assert camera.read(1, 0.0).sequence == 2
+        assert int(camera.read(frame.sequence, 0.0).pixels[0, 0, 0]) == 8
         assert bell.rung == 2
+
+    def test_a_picture_is_seen_again_while_it_is_fresh(self, tmp_path: Path, camera: FolderCamera, bell: Bell) -> None:
+        """A recognizer that wants two frames gets them of one picture; it rings once."""
+        camera.start()
+        put(tmp_path / "in" / "one.png", 1)
+        first = camera.read(0, PATIENCE_S)
+        again = camera.read(first.sequence, PATIENCE_S)
+        assert again.sequence > first.sequence
+        assert (again.pixels == first.pixels).all()
+        bell.await_rung(1)
+        assert bell.rung == 1
 
     def test_whoever_is_told_of_a_picture_finds_it(self, tmp_path: Path, clock: FakeClock) -> None:
         """An attempt must not begin with the picture before."""

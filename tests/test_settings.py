@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import socket
@@ -24,7 +25,7 @@ from smileaccess.gates import EnrollmentLimits, Limits
 from smileaccess.liveness import LivenessRules
 from smileaccess.model import Emotion, LivenessMode
 from smileaccess.policy import EmotionRule, LockOutRules, Rules
-from smileaccess.settings import LARGEST_FILE, SHIPPED, Settings, as_toml, changed_sections, load, parse
+from smileaccess.settings import LARGEST_FILE, SHIPPED, Settings, as_toml, changed_sections, load, parse, shown
 
 CONFIG = Path(__file__).parent.parent / "config" / "smileaccess.toml"
 FILE = CONFIG.read_text(encoding="utf-8")
@@ -143,7 +144,10 @@ def test_the_files_comment_tells_the_words(section: str, name: str) -> None:
     """Each word that the file names is taken, and another one is not."""
     words = re.findall(r'"(\w+)"', comments()[section, name])
     for word in words:
-        parse(f'[{section}]\n{name} = "{word}"\n' + ('path = "x"' if section == "camera" else ""))
+        parse(
+            f'[{section}]\n{name} = "{word}"\n'
+            + ('path = "x"\n[liveness]\nmode = "off"' if section == "camera" else "")
+        )
 
     (problem,) = problems(f'[{section}]\n{name} = "other"')
     assert set(re.findall(r"'(\w+)'", problem)) == set(words)
@@ -284,6 +288,15 @@ def test_no_cues_moments(pair: str, demand: str) -> None:
             'settings: [camera] path = "": must name the folder of pictures, since kind = "reel"',
         ),
         (
+            '[camera]\nkind = "folder"\npath = "pictures"',
+            'settings: [liveness] mode = "neutral-then-smile": must be "off" or "smile" with [camera] kind = "folder", '
+            "since single pictures answer no cue",
+        ),
+        (
+            '[camera]\nkind = "picamera"\ndevice = "/dev/video0"',
+            'settings: [camera] device = "/dev/video0": must be a number, such as "0", since kind = "picamera"',
+        ),
+        (
             "[door]\nattempt_s = 3\n[liveness]\ncue_after_s = [0.4, 4.0]",
             "settings: [door] attempt_s = 3: must be at least 5.2, so that the latest cue of [liveness] cue_after_s "
             "leaves a second to smile",
@@ -299,6 +312,8 @@ def test_settings_that_contradict_each_other(text: str, problem: str) -> None:
     "text",
     [
         "[liveness]\nneutral_below = 49.9",
+        '[camera]\nkind = "folder"\npath = "pictures"\n[liveness]\nmode = "smile"',
+        '[camera]\nkind = "picamera"\ndevice = "1"',
         '[camera]\nkind = "reel"\npath = "pictures"',
         "[door]\nattempt_s = 5.2\n[liveness]\ncue_after_s = [0.4, 4.0]",
         '[door]\nattempt_s = 3\n[liveness]\nmode = "smile"\ncue_after_s = [0.4, 4.0]',
@@ -534,6 +549,30 @@ def test_what_is_in_force_reads_back(
 
 
 CLOUD = '[recognition]\nrecognizers = ["rekognition", "embedded"]\n[rekognition]\nregion = "eu-central-1"\n'
+
+
+def test_a_cameras_password_is_not_shown() -> None:
+    """The rest of its address is; and a device without one stands as it is."""
+    told = parse('[camera]\ndevice = "rtsp://me:p@ss@cam.example:554/live"')
+
+    assert shown(told)["camera"]["device"] == "rtsp://...@cam.example:554/live"
+    assert "p@ss" not in as_toml(told)
+    assert shown(parse('[camera]\ndevice = "/dev/video0"'))["camera"]["device"] == "/dev/video0"
+
+
+@pytest.mark.parametrize(
+    "region", ["[0.0, 0.0, 1.0]", "[0.5, 0.0, 0.6, 1.0]", "[-0.1, 0.0, 1.0, 1.0]", "[0.0, 0.0, 0.05, 1.0]", '"all"']
+)
+def test_no_region_of_a_picture(region: str) -> None:
+    """Four shares within the picture, and enough of it to see a face in."""
+    (problem,) = problems(f"[camera]\nregion = {region}")
+    assert problem.startswith("settings: [camera] region = ")
+
+
+@pytest.mark.parametrize("region", ["[0.0, 0.0, 1.0, 1.0]", "[0.9, 0.9, 0.1, 0.1]", "[0.25, 0.1, 0.5, 0.8]"])
+def test_a_region_of_a_picture(region: str) -> None:
+    """The whole of it, or a part within it."""
+    assert parse(f"[camera]\nregion = {region}").camera.region == tuple(json.loads(region))
 
 
 def test_a_door_with_the_cloud_has_both_standards_in_order() -> None:

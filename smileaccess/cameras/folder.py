@@ -66,8 +66,12 @@ class FolderSource:
         on_picture: Callable[[], None],
         poll_s: float,
         most_files: int = MOST_FILES,
+        hold_s: float = 0.0,
     ) -> None:
-        """Look at the folder for the first time; CameraUnavailable."""
+        """Look at the folder for the first time; CameraUnavailable.
+
+        A picture is given again with each look for `hold_s` seconds, unless a newer one has come.
+        """
         self._directory = directory
         self._load = load
         self._clock = clock
@@ -78,6 +82,9 @@ class FolderSource:
         self._before = self._done
         self._ready: list[Path] = []
         self._owed = False
+        self._hold_s = hold_s
+        self._held: Pixels | None = None
+        self._held_until = 0.0
         self.told = f"{len(self._done)} pictures there before"
 
     def next(self, stop: Event) -> Shot | None:
@@ -98,8 +105,12 @@ class FolderSource:
                 )
                 continue
             self._owed = True
+            self._held, self._held_until = pixels, self._clock.monotonic() + self._hold_s
             self.told = f"{path.suffix.lower()[1:]} of {pixels.shape[1]}x{pixels.shape[0]}"
             return Shot(pixels)
+        if self._held is not None and self._clock.monotonic() < self._held_until:
+            return Shot(self._held)
+        self._held = None
         return None
 
     def release(self) -> None:
@@ -147,7 +158,8 @@ def _prints(entries: Iterator[os.DirEntry[str]]) -> Iterator[tuple[str, Print]]:
 class FolderCamera(ThreadedCamera):
     """Pictures that something else puts into a folder; see ThreadedCamera for its threads.
 
-    A frame is given for a few seconds only: `read` does not take an old picture for what is before the door now.
+    A picture is a frame again and again, as somebody who stands still would be, but for a few seconds only: `read` does
+    not take an old picture for what is before the door now.
     """
 
     def __init__(
@@ -172,7 +184,7 @@ class FolderCamera(ThreadedCamera):
         """
         super().__init__(
             f"folder {path}",
-            lambda: FolderSource(path, load, clock, on_picture, poll_s),
+            lambda: FolderSource(path, load, clock, on_picture, poll_s, hold_s=fresh_s),
             clock,
             Timing(open_s, stall_s=stall_s, retry_s=retry_s, close_s=close_s, fresh_s=fresh_s),
             Framing(rotation, region),

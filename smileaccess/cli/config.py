@@ -26,11 +26,11 @@ def show(app: App, as_json: bool) -> None:
 
     Example:    smileaccess config show --config smileaccess.toml
     """
-    from smileaccess.settings import as_toml  # noqa: PLC0415 -- pydantic
+    from smileaccess.settings import as_toml, shown  # noqa: PLC0415 -- pydantic
 
     settings = app.settings()
     if as_json:
-        emit(settings.model_dump(mode="json"))
+        emit(shown(settings))
     else:
         click.echo(as_toml(settings), nl=False)
 
