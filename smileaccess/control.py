@@ -289,8 +289,8 @@ class ControlServer:
             except CameraError as error:
                 raise ControlError(str(error)) from error
             sequence = frame.sequence
-            pixels = base64.b64encode(frame.pixels.tobytes()).decode()
-            yield {"ok": True, "shape": frame.pixels.shape, "pixels": pixels}
+            pixels = base64.b64encode(frame.best.tobytes()).decode()
+            yield {"ok": True, "shape": frame.best.shape, "pixels": pixels}
             _line(connection, LONGEST_REQUEST, PICTURE_WAIT_S)
 
     def _answer(self, ask: Callable[[Callable[[Any], None]], None]) -> Any:

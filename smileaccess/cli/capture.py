@@ -138,4 +138,4 @@ def _frames(camera: Camera, timeout_s: float) -> Iterator[Pixels]:
     while True:
         frame = camera.read(sequence, timeout_s)
         sequence = frame.sequence
-        yield frame.pixels
+        yield frame.best

@@ -49,7 +49,7 @@ def run(app: App, check: bool) -> int:
     wiring.need_record(settings)
     keys = wiring.load_keys(settings)
     supervisor = Notifier()
-    panel, show_attempt = make_panel(settings, clock, on_crash=lambda: daemon.crash())
+    panel, show_attempt = make_panel(settings, clock, on_crash=lambda: daemon.crash())  # noqa: PLW0108 -- made below
     camera = wiring.make_camera(settings, clock, on_picture=lambda: daemon.press(DoorInput.PICTURE))
     daemon = Daemon(
         settings,
