@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 POLL_S = 1.0
 """Seconds after which all levels are read anew, so that an edge that was lost leaves no input deaf."""
 
+RECENT_S = 1.0
+"""By how much an edge may be older than its news: then its time is the kernel's, on our own clock (since Linux 5.7);
+other libraries, and older kernels, count from another beginning."""
+
 TONE_HZ = 2000.0
 """The tonal buzzer's note: small piezo discs are loudest between 2 and 4 kHz."""
 
@@ -270,9 +274,11 @@ class Listener:
     def _callback(self, name: str) -> Callable[[Any, Any], None]:
         edges, clock, high = self._edges, self._clock, self._active[name]
 
-        def changed(_ticks: Any, state: Any) -> None:
+        def changed(ticks: Any, state: Any) -> None:
             # The library's only thread: it would die of an exception, and every input with it. This has none to raise.
-            edges.put((name, bool(state) is high, clock.monotonic()))
+            now = clock.monotonic()
+            told = isinstance(ticks, float) and 0.0 <= now - ticks < RECENT_S
+            edges.put((name, bool(state) is high, ticks if told else now))
 
         return changed
 
@@ -299,7 +305,7 @@ class Listener:
         for name in self._devices:
             active = self._read(name)
             if active is not None:
-                reports += self._inputs.level(name, active, self._clock.monotonic())
+                reports += self._inputs.read(name, active, self._clock.monotonic())
         return reports + self._inputs.pass_time(self._clock.monotonic())
 
     def _read(self, name: str) -> bool | None:

@@ -1,7 +1,8 @@
 """Turns the levels of a panel's inputs into reports: debounced, with stuck ones found; it reads no line and no clock.
 
 Times are seconds on the panel's monotonic clock and come with every level, so that a late thread judges edges by when
-they were, not by when it got to them.
+they were, not by when it got to them. A level that was read while no edge told of it is doubted for a moment: its edge
+may be on its way, and says when it was.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from smileaccess.model import DoorInput
 
 if TYPE_CHECKING:
     from smileaccess.pins import Pins
+
+
+LOST_S = 0.25
+"""Seconds after which an edge that has not come is taken for lost; the library's thread is never so late by far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +68,12 @@ class Input:
         self._level = self._settled = active
         self._level_at = self._settled_at = at
         self._stuck = False
+        self._doubted_at: float | None = None
         self._first = [rule.on] if active and rule.off is not None else []
 
     def level(self, active: bool, at: float) -> list[DoorInput]:
-        """Take the level at a moment, changed or not, and return what is to be reported by then."""
+        """Take the level at a moment as an edge tells it, and return what is to be reported by then."""
+        self._doubted_at = None
         reports = self.pass_time(at)
         if active is not self._level:
             self._level, self._level_at = active, at
@@ -74,9 +81,21 @@ class Input:
                 reports += self._settle(at)
         return reports
 
+    def read(self, active: bool, now: float) -> list[DoorInput]:
+        """Take the level as it was read just now, and return what is to be reported."""
+        if active is self._level:
+            self._doubted_at = None
+        elif self._doubted_at is None:
+            self._doubted_at = now
+        elif now >= self._doubted_at + LOST_S:
+            return self.level(active, now)
+        return self.pass_time(now)
+
     def pass_time(self, now: float) -> list[DoorInput]:
         """Return what is to be reported since time has passed."""
         reports, self._first = self._first, []
+        if self._doubted_at is not None:
+            return reports
         if self._level is not self._settled and now >= self._level_at + self._debounce_s:
             reports += self._settle(self._level_at + self._debounce_s)
         if self._rule.stuck is not None and self._settled and not self._stuck and now >= self._stuck_at:
@@ -89,6 +108,8 @@ class Input:
         """When `pass_time` has something to say, infinity where only another level will."""
         if self._first:
             return float("-inf")
+        if self._doubted_at is not None:
+            return self._doubted_at + LOST_S
         settles = self._level_at + self._debounce_s if self._level is not self._settled else float("inf")
         sticks = self._stuck_at if self._settled and not self._stuck else float("inf")
         return min(settles, sticks)
@@ -115,8 +136,12 @@ class Inputs:
         self._inputs = {name: Input(rule, debounce_s, active=active[name], at=at) for name, rule in rules.items()}
 
     def level(self, name: str, active: bool, at: float) -> list[DoorInput]:
-        """Take an input's level at a moment and return what is to be reported."""
+        """Take an input's level at a moment as an edge tells it, and return what is to be reported."""
         return self._inputs[name].level(active, at)
+
+    def read(self, name: str, active: bool, now: float) -> list[DoorInput]:
+        """Take an input's level as it was read just now, and return what is to be reported."""
+        return self._inputs[name].read(active, now)
 
     def pass_time(self, now: float) -> list[DoorInput]:
         """Return what is to be reported since time has passed."""
