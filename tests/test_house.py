@@ -111,7 +111,20 @@ ADAPTERS_MAY = VALUES | {"ports", "delivery", "messages", "pins", "signals", "du
 WIRING = {"__init__", "__main__", "daemon", "wiring", "cli", "demo", "doctor", "rehearsal", "fleet"}
 """Where the parts are put together; they may import anything."""
 
-HEAVY = {"cv2", "numpy", "PIL", "cryptography", "boto3", "botocore", "pymysql", "matplotlib", "picamera2", "lgpio", "gpiozero", "systemd"}
+HEAVY = {
+    "cv2",
+    "numpy",
+    "PIL",
+    "cryptography",
+    "boto3",
+    "botocore",
+    "pymysql",
+    "matplotlib",
+    "picamera2",
+    "lgpio",
+    "gpiozero",
+    "systemd",
+}
 
 
 def modules() -> dict[str, Path]:

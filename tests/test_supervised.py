@@ -11,7 +11,6 @@ import pytest
 
 from tests.doors import GRANTED, PATIENCE_S, House, building, ended, make_reel
 
-
 MOST_LINES = 500
 """Lines within which anything is heard; at this watchdog's period they come in half a minute."""
 
