@@ -1,0 +1,1 @@
+"""Rigs: the whole installation, on real parts, without hardware."""
