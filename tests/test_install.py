@@ -64,7 +64,8 @@ VENV_PYTHON = r"""#!/bin/sh
 echo "venv-python $*" >>"$CALLS"
 case "$*" in
     "-m pip "*) case " ${FAILING:-} " in *" pip "*) echo "no matching distribution" >&2; exit 1 ;; esac; exit 0 ;;
-    "-c import cv2, smileaccess") exit 0 ;;
+    "-c import cv2, smileaccess"*) case " ${FAILING:-} " in *" ${2##* } "*) echo "no ${2##* }" >&2; exit 1 ;; esac
+        exit 0 ;;
     "-c import cv2, picamera2") case " ${FAILING:-} " in *" pair "*) echo "numpy.dtype size changed" >&2; exit 1 ;; esac
         exit 0 ;;
     "-c import picamera2") case " ${HAS:-} " in *" picamera2 "*) exit 0 ;; *) exit 1 ;; esac ;;
@@ -383,6 +384,13 @@ class TestRefusing:
         assert done.returncode == 1
         assert "numpy.dtype size changed" in done.stderr
         assert "built for numpy 1" in done.stderr
+
+    def test_a_board_whose_lines_cannot_be_driven_is_told_of(self, machine: Machine) -> None:
+        """Elsewhere nothing asks for the library."""
+        ok(machine.install(FAILING="lgpio"))
+        machine.board()
+        done = machine.install(FAILING="lgpio")
+        assert (done.returncode, "no lgpio" in done.stderr, "unchanged" in done.stderr) == (1, True, True)
 
     def test_wrong_settings_are_not_taken(self, machine: Machine) -> None:
         machine.settings.write_text("[door]\nunlock_s = 0\n")
