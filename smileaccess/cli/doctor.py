@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,21 +37,52 @@ STYLES = {"fine": "green", "warning": "yellow", "fault": "bold red"}
 
 @click.command(short_help="Look at the whole installation, and say what to mend.")
 @click.option("--no-cloud", is_flag=True, help="Do not ask Amazon Rekognition, which costs two billed calls.")
+@click.option("--commission", is_flag=True, help="Go through the checklist before the door is trusted, item by item.")
+@click.option("--by", default="", metavar="NAME", help="With --commission: who does it; else it is asked for.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --commission: the new file for the sealed result; else one beside the record.",
+)
+@click.option(
+    "--verify",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --commission: check the seal of a result, and whether it still holds.",
+)
 @json_option
 @pass_app
-def doctor(app: App, no_cloud: bool, as_json: bool) -> int:
+def doctor(
+    app: App, no_cloud: bool, commission: bool, by: str, output: Path | None, file: Path | None, as_json: bool
+) -> int:
     """Look at settings, keys, camera, record, members and the cloud, and say what to mend.
 
     \b
     Example:
       smileaccess doctor
       smileaccess doctor --no-cloud --json
+      sudo smileaccess doctor --commission
+      sudo smileaccess doctor --commission --verify commissioning-front-20260301T120000Z.json
 
     Each line is fine, a warning or a fault; docs/doctor.md explains every check.
     It changes nothing, but for bringing an older record up to date. With Amazon Rekognition two calls are billed.
 
-    Exit codes: 0 no fault (warnings are allowed), 1 a fault, 2 the settings cannot be read.
+    --commission goes through what only a person can see, such as that the strike stays locked when the power comes
+    back; docs/commissioning.md. The result is sealed and goes on record.
+
+    Exit codes: 0 no fault (warnings are allowed), or commissioned; 1 a fault, or not commissioned; 2 the settings
+    cannot be read.
     """
+    if commission:
+        from smileaccess.cli import commission as conversation  # noqa: PLC0415
+
+        if file is not None:
+            return conversation.verify(app, file, as_json=as_json)
+        return conversation.run(app, by, output, as_json=as_json)
+    if file is not None or output is not None or by:
+        raise click.UsageError("--by, --output and --verify go with --commission")
     from smileaccess.doctor.findings import settings_findings  # noqa: PLC0415
 
     report = Report(as_json=as_json)

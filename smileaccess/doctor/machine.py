@@ -25,15 +25,20 @@ LEAST_BYTES = 50 * MEGA
 LOW_INODES, LEAST_INODES = 1000, 50
 """A record is three files at a time, but the programs beside it make some hundred of their own."""
 
+UNIT = Path("/usr/local/lib/systemd/system/smileaccess.service")
+"""Where systemd/install puts the unit."""
+
 _KEPT_OUT = "members with time limits stay out"
 
 FLEETING = frozenset({"tmpfs", "ramfs"})
 """File systems that a power cut empties."""
 
 
-def user(site: Site) -> Iterator[Remark]:
-    """Say whether this runs with more power than a door needs."""
-    if site.user_id == 0:
+def user(site: Site, unit: Path = UNIT) -> Iterator[Remark]:
+    """Say whether this runs with more power than a door needs; an installed unit runs the door as a user of its own."""
+    if site.user_id == 0 and unit.exists():
+        yield fine(f"root, who may read the door's keys; the door itself runs as {unit.stem}")
+    elif site.user_id == 0:
         yield warning(
             "root: what goes wrong in the door goes wrong with all of this machine",
             "run the daemon, and this, as a user of its own",
