@@ -251,7 +251,7 @@ class RecognitionSettings(_Section):
     recognizers: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_known_order)] = ("embedded",)
     threshold: float = Field(99.0, ge=90, le=100)
     margin: float = Field(0.1, ge=0, le=10)
-    timeout_s: float = Field(3.0, ge=0.2, le=10)
+    timeout_s: float = Field(3.0, ge=0.2, le=30)
     fallback_opens: bool = True
     fallback_alarm_s: float = Field(60.0, ge=1, le=86400)
 

@@ -119,7 +119,7 @@ stuck_s = 5.0
 mode = "off"
 patience_s = 15.0
 [recognition]
-timeout_s = 10.0
+timeout_s = 30.0
 [lockout]
 free = 100
 [records]

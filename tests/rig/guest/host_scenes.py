@@ -334,7 +334,6 @@ def altered() -> str:
     copy = Path("/root/altered.db")
     with closing(sqlite3.connect(DATABASE)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
-        target.execute("DROP TRIGGER IF EXISTS attempts_closed")
         names = [row[0] for row in target.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
         for name in names:
             target.execute(f'DROP TRIGGER "{name}"')
