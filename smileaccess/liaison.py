@@ -158,8 +158,7 @@ class Liaison:
     def _succeeded(self) -> None:
         now = self._clock.monotonic()
         before, self._failures = self._standing, 0
-        backlog = self._backlog() if self._backlog is not None else None
-        self._standing = Standing(True, before.since if before.connected else now, "", backlog)
+        self._standing = Standing(True, before.since if before.connected else now, "", self._counted())
         if not before.connected:
             log.info("the central database answers", kind="database_answers")
         if self._told:
@@ -167,6 +166,13 @@ class Liaison:
             why = "the central database answers again"
             self._tell("database_back", why, {"after_s": round(now - before.since)})
         self._told_stale = False
+
+    def _counted(self) -> Backlog | None:
+        """Count what waits in the door's own record; where that does not answer, what was known before stands."""
+        try:
+            return self._backlog() if self._backlog is not None else None
+        except RecordsError:
+            return self._standing.backlog
 
     def _failed(self, error: RecordsError) -> float:
         now = self._clock.monotonic()
@@ -177,7 +183,7 @@ class Liaison:
             log.warning(
                 "the central database cannot be used; it is tried again", kind="database_unreachable", error=str(error)
             )
-        self._standing = Standing(False, now if before.connected else before.since, str(error), before.backlog)
+        self._standing = Standing(False, now if before.connected else before.since, str(error), self._counted())
         away_s = now - self._standing.since
         if away_s >= AWAY_S and not self._told:
             self._told = True

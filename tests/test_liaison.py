@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
-from smileaccess.delivery import Room
+from smileaccess.delivery import Backlog, Room
 from smileaccess.errors import RecordsBusy, RecordsUnavailable, ShutOut
 from smileaccess.following import Freshness
 from smileaccess.liaison import AWAY_S, FIRST_S, HOURLY_S, IDLE_S, LEAST_SHARE, LONGEST_S, Liaison, LiaisonThread
@@ -42,6 +42,8 @@ class Scene:
     error: Exception | None = None
     used: int = 0
     luck: float = 1.0
+    waiting: int = 0
+    uncounted: Exception | None = None
 
     def __post_init__(self) -> None:
         self.freshness = Freshness(self.clock, DAY_S, self.clock.now(), None)
@@ -56,7 +58,13 @@ class Scene:
             lambda: self.luck,
             sync_s=2.0,
             keep_days=30,
+            backlog=self.count,
         )
+
+    def count(self) -> Backlog:
+        if self.uncounted is not None:
+            raise self.uncounted
+        return Backlog(0, self.waiting, None, ())
 
     def greet(self) -> None:
         if self.error is not None:
@@ -251,3 +259,25 @@ def test_the_time_that_the_list_may_be_old_is_the_settings() -> None:
     clock = FakeClock()
     short = Freshness(clock, 10.0, clock.now() - timedelta(seconds=11), None)
     assert short.stale()
+
+
+def test_what_waits_is_counted_during_an_outage_too(scene: Scene) -> None:
+    """Rows that come in meanwhile show at once, and not only when the database is back."""
+    scene.play()
+    scene.error, scene.waiting = RecordsUnavailable("mysql: away"), 7
+    scene.liaison.turn()
+
+    backlog = scene.liaison.standing.backlog
+    assert (scene.liaison.standing.connected, backlog and backlog.rows) == (False, 7)
+
+
+def test_a_record_that_cannot_be_counted_leaves_the_last_count(scene: Scene) -> None:
+    """The cause that stands is the outage, not the counting."""
+    scene.waiting = 3
+    scene.play()
+    scene.error = scene.uncounted = RecordsUnavailable("mysql: away")
+    scene.waiting = 9
+    scene.liaison.turn()
+
+    backlog = scene.liaison.standing.backlog
+    assert (scene.liaison.standing.cause, backlog and backlog.rows) == ("mysql: away", 3)
