@@ -82,7 +82,7 @@ class TestPlaying:
         tell(DoorInput.REX, when, as_json=True)
         for_people, for_programs = capsys.readouterr().out.splitlines()
         assert for_people.endswith(":01.250  rex")
-        assert json.loads(for_programs) == {"at": "2026-03-01T12:30:01.250+00:00", "input": "rex"}
+        assert json.loads(for_programs) == {"at": "2026-03-01T12:30:01.250000Z", "input": "rex"}
 
     def test_what_is_watched_is_named_with_its_line(self, gpio_house):
         assert watched(load(gpio_house.config)) == "watching entry (GPIO 5), rex (GPIO 13); Ctrl-C ends"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smileaccess.cli.common import App, fail, json_option, logging_as_warnings, need_yes, pass_app, plain, say, warn
+from smileaccess.encoding import stamp
 from smileaccess.errors import ControlUnavailable, PanelUnavailable, SettingsError
 from smileaccess.model import Signal
 from smileaccess.signals import LOOKS, light_in_words, sound_in_words
@@ -152,7 +153,7 @@ def try_strike(opened: Panel, seconds: float, pause: Pause) -> None:
 def tell(report: DoorInput, when: datetime, *, as_json: bool) -> None:
     """Print one report of an input."""
     if as_json:
-        click.echo(json.dumps({"at": when.isoformat(timespec="milliseconds"), "input": report.value}))
+        click.echo(json.dumps({"at": stamp(when), "input": report.value}))
     else:
         say(f"{when.astimezone().strftime('%H:%M:%S.%f')[:-3]}  {report.value}")
 

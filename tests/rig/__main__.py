@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     failed = [each for each in results if not each["right"]]
     say(f"rig {arguments[0]}: {len(results) - len(failed)} passed, {len(failed)} failed, 0 skipped")
     for each in failed:
-        say(f"  failed: {each['name']}: {each['seen']}")
+        say(f"  failed: {each['name']}: {str(each['seen']).splitlines()[0]}")
     return 1 if failed or not results else 0
 
 
