@@ -7,6 +7,7 @@ sysexits.h), which is told as skipped.
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 
 from tests.rig.debian import Impossible, need_root, say
@@ -21,6 +22,8 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in RIGS:
         say(f"usage: python -m tests.rig {'|'.join(RIGS)}")
         return 2
+    # What is mounted, registered and started has to be let go of on every way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         need_root()
         results = importlib.import_module(RIGS[arguments[0]]).play()
