@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
@@ -19,8 +20,10 @@ from smileaccess.doctor.site import Site
 from smileaccess.panels.strike_guard import StrikeFault
 from tests.fakes_devices import FakeCamera
 from tests.house import House
+from tests.lgpio_standin import HERE, Lines
 from tests.test_doctor import GOOD, site_of
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 GPIO = '[panel]\nkind = "gpio"\n[gpio]\nstrike = 17\n'
 PI_CAMERA = '[camera]\nkind = "picamera"\n'
 ON_GPIO = {"GPIO chip", "strict_gpiod", "strike", "folder", "commissioning"}
@@ -201,6 +204,17 @@ class TestStrike:
     ) -> None:
         pi.write("boot/config.txt", config)
         assert levels(pi.board.strike, site).count("fault") == faults
+
+    def test_the_strikes_own_lock_leaves_no_pipe_behind(self, tmp_path: Path) -> None:
+        """By the lock of the strike's guard, on lines in a folder."""
+        (tmp_path / "lines").mkdir()
+        lines = Lines(tmp_path / "lines")
+        program = "from smileaccess.doctor.board import Board; print(Board().lock(0, 17, 'low'))"
+        command = [sys.executable, "-c", program]
+        environment = {**lines.environment, "PYTHONPATH": f"{HERE}:{REPOSITORY}"}
+        before = sorted(tmp_path.iterdir())
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        assert (done.stdout, lines.level(17), sorted(tmp_path.iterdir())) == ("locked\n", 1, before)
 
 
 class TestFolder:

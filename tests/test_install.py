@@ -34,6 +34,7 @@ SYSTEM_COMMANDS = (
     "groupdel",
     "chown",
     "dpkg",
+    "udevadm",
 )
 
 STAND_IN = r"""#!/bin/sh
@@ -80,6 +81,7 @@ case " ${FAILING:-} " in *" $1 "*) echo "smileaccess: $1: not today" >&2; exit 1
 [ "$1" != doctor ] || exit 1
 [ -z "${REAL:-}" ] || exec "$REAL_PYTHON" -m smileaccess "$@"
 case "$*" in
+    "config example") cat "$EXAMPLE" ;;
     "config show"*) cat "$STAND_INS/settings.json" ;;
     "keys make"*)
         folder=$(sed -n 's/^directory = "\(.*\)"/\1/p' "$4")
@@ -140,6 +142,7 @@ class Machine:
             "STAND_INS": str(self.bin),
             "CALLS": str(self.calls),
             "DATABASE": f"{self.root}/var/door.db",
+            "EXAMPLE": str(REPOSITORY / "config" / "smileaccess.toml"),
             "PYTHONDONTWRITEBYTECODE": "1",
             **env,
         }
@@ -175,6 +178,14 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """A machine on which this checkout's own program was installed, to be looked at only."""
+    made = Machine(tmp_path_factory.mktemp("installed"))
+    ok(made.install(REAL="yes"))
+    return made
 
 
 def ok(done: subprocess.CompletedProcess[str]) -> str:
@@ -232,6 +243,7 @@ class TestFirst:
             ("systemd/catalog/smileaccess.catalog", "smileaccess.catalog"),
             ("sysusers.d/smileaccess.conf", "smileaccess.sysusers"),
             ("tmpfiles.d/smileaccess.conf", "smileaccess.tmpfiles"),
+            ("udev/rules.d/60-smileaccess.rules", "smileaccess.rules"),
         ):
             assert machine.read(f"usr/local/lib/{installed}") == (SCRIPTS / shipped).read_text()
         unit = machine.read("usr/local/lib/systemd/system/smileaccess.service")
@@ -247,31 +259,28 @@ class TestFirst:
         assert [line for line in machine.called("systemctl") if "enable" in line] != []
         assert machine.called("smileaccess doctor") != []
 
-    def test_the_doors_keys_are_credentials_that_only_root_may_read(self, machine: Machine) -> None:
-        ok(machine.install(REAL="yes"))
-        store = machine.root / "etc/credstore"
+    def test_the_doors_keys_are_credentials_that_only_root_may_read(self, installed: Machine) -> None:
+        store = installed.root / "etc/credstore"
         assert sorted(path.name for path in store.iterdir()) == [f"smileaccess.{kind}" for kind in sorted(KeyKind)]
         assert {stat.S_IMODE(path.stat().st_mode) for path in store.iterdir()} == {0o600}
         assert stat.S_IMODE(store.stat().st_mode) == 0o700
-        KeyRing.load(machine.root / "none", store, need=frozenset(KeyKind))
+        KeyRing.load(installed.root / "none", store, need=frozenset(KeyKind))
 
-    def test_the_command_reads_them_there(self, machine: Machine) -> None:
-        ok(machine.install(REAL="yes"))
-        wrapper = machine.root / "usr/local/bin/smileaccess"
-        config = machine.root / "etc/smileaccess/smileaccess.toml"
-        shown = machine.sh([str(wrapper), "keys", "show", "--config", str(config)], machine.world(REAL="yes"))
+    def test_the_command_reads_them_there(self, installed: Machine) -> None:
+        wrapper = installed.root / "usr/local/bin/smileaccess"
+        config = installed.root / "etc/smileaccess/smileaccess.toml"
+        shown = installed.sh([str(wrapper), "keys", "show", "--config", str(config)], installed.world(REAL="yes"))
         assert ("not here" in shown.stdout) is (os.geteuid() != 0)
 
-    def test_given_settings_are_taken_and_the_record_is_begun(self, machine: Machine) -> None:
-        ok(machine.install(REAL="yes"))
-        assert machine.read("etc/smileaccess/smileaccess.toml") == machine.settings.read_text()
-        assert (machine.root / "var/door.db").exists()
+    def test_given_settings_are_taken_and_the_record_is_begun(self, installed: Machine) -> None:
+        assert installed.read("etc/smileaccess/smileaccess.toml") == installed.settings.read_text()
+        assert (installed.root / "var/door.db").exists()
         if os.geteuid() == 0:
-            assert "smileaccess:smileaccess" in machine.called("chown")[0]
+            assert "smileaccess:smileaccess" in installed.called("chown")[0]
 
     def test_settings_of_its_own_are_the_example_with_the_doors_name(self, machine: Machine) -> None:
         """They pass, are silent until somebody names the lines, and differ from the example in nothing else."""
-        machine.run("install", "--wheel", machine.wheel, "--name", "porch", FAILING="keys", REAL="yes")
+        machine.run("install", "--wheel", machine.wheel, "--name", "porch", FAILING="keys")
         settings = load(machine.root / "etc/smileaccess/smileaccess.toml")
         assert (settings.door.name, settings.panel.kind, settings.camera.kind) == ("porch", "silent", "webcam")
         example = (REPOSITORY / "config" / "smileaccess.toml").read_text().splitlines()
@@ -280,7 +289,7 @@ class TestFirst:
         assert differing == [("name", "name"), ("kind", "kind")]
 
     def test_with_picamera2_the_camera_of_new_settings_is_the_boards(self, machine: Machine) -> None:
-        world = {"FAILING": "keys", "HAS": "picamera2", "NUMPY": "2", "REAL": "yes"}
+        world = {"FAILING": "keys", "HAS": "picamera2", "NUMPY": "2"}
         machine.run("install", "--wheel", machine.wheel, "--name", "porch", **world)
         camera = load(machine.root / "etc/smileaccess/smileaccess.toml").camera
         assert (camera.kind, camera.width, camera.height) == ("picamera", 1280, 960)
@@ -435,7 +444,7 @@ class TestAgain:
     def test_keys_that_were_half_placed_are_completed_with_their_own_half(self, machine: Machine) -> None:
         """Cut off after the private half had its name: the public half is made of that one."""
         store = machine.root / "etc/credstore"
-        machine.install(FAILING="database", REAL="yes")
+        machine.install(FAILING="database")
         for kind in (KeyKind.ENROLLER_PUBLIC, KeyKind.CHAIN):
             (store / f"smileaccess.{kind}").unlink()
         ok(machine.install(REAL="yes"))
