@@ -115,13 +115,14 @@ $(VENV)/.tested: $(VENV)/.installed | debian
 	@touch $@
 
 # What the tests need of Debian: MariaDB's programs, for a server of their own on private files; systemd's programs, to
-# check the unit; and what systemd-python and lgpio are built with. No service is set up.
+# check the unit; shellcheck; and what systemd-python and lgpio are built with. No service is set up.
 debian:
 	@need=; \
 	command -v mariadbd >/dev/null || test -x /usr/sbin/mariadbd || need="$$need mariadb-server-core"; \
 	command -v systemd-analyze >/dev/null || need="$$need systemd"; \
 	command -v cc >/dev/null || need="$$need gcc libc6-dev"; \
 	command -v swig >/dev/null || need="$$need swig"; \
+	command -v shellcheck >/dev/null || need="$$need shellcheck"; \
 	pkg-config --exists libsystemd 2>/dev/null || need="$$need libsystemd-dev pkgconf"; \
 	$(PYTHON) -c 'import sysconfig, pathlib as p; p.Path(sysconfig.get_path("include"), "Python.h").stat()' 2>/dev/null || need="$$need python3-dev"; \
 	test -z "$$need" || { \

@@ -36,7 +36,8 @@ def looked(house: House, *pictures: Any, kind: str = "reel", arguments: tuple[st
     folder.mkdir()
     for number, pixels in enumerate(pictures):
         cv2.imwrite(str(folder / f"{number}.png"), pixels)
-    house.config.write_text(house.config.read_text() + f'[camera]\nkind = "{kind}"\npath = "{folder}"\n')
+    more = f'[camera]\nkind = "{kind}"\npath = "{folder}"\n[liveness]\nmode = "smile"\n'
+    house.config.write_text(house.config.read_text() + more)
     return house.run("camera", "test", "--seconds", "0.3", *arguments)
 
 
@@ -228,7 +229,7 @@ class TestAdvice:
         seen = seen_with()
         seen.took_s = 9.0
         assert advice(seen, Settings())[0].startswith("rate: 1.0 frames a second")
-        assert advice(seen, parse('[camera]\nkind = "folder"\npath = "x"')) == []
+        assert advice(seen, parse('[camera]\nkind = "folder"\npath = "x"\n[liveness]\nmode = "off"')) == []
 
     def test_the_most_frequent_reason_goes_first_and_a_rare_one_is_none(self) -> None:
         """Of a hundred frames two without a face mean somebody came late."""

@@ -142,7 +142,8 @@ def test_a_reached_cap_denies_and_is_on_record(door: Callable[..., House], servi
     eventually(lambda: [event for event in house.events() if event.kind == "spending_cap"])
     assert [event.detail["setting"] for event in house.events() if event.kind == "spending_cap"] == ["calls_per_day"]
     lines = [json.loads(line) for line in house.log_text().splitlines()]
-    assert {line["kind"] for line in lines if "kind" in line} == {"spending_cap"}
+    told = [line["kind"] for line in lines if line.get("level") in {"warning", "error"} and "kind" in line]
+    assert told == ["spending_cap", "attempt_failed"]
 
 
 def test_a_hung_service_ends_every_attempt_in_time(door: Callable[..., House], service: StandIn) -> None:

@@ -64,7 +64,7 @@ def doctor(
       smileaccess doctor
       smileaccess doctor --no-cloud --json
       sudo smileaccess doctor --commission
-      sudo smileaccess doctor --commission --verify commissioning-front-20260301T120000Z.json
+      sudo smileaccess doctor --commission --verify front.json
 
     Each line is fine, a warning or a fault; docs/doctor.md explains every check.
     It changes nothing, but for bringing an older record up to date. With Amazon Rekognition two calls are billed.
