@@ -368,7 +368,7 @@ def doctor() -> str:
     """The doctor finds no fault, but that the camera is no device of the kernel's"""
     found = json.loads(run(PROGRAM, "doctor", "--no-cloud", "--json", right=(0, 1), env=CAMERA_MEMORY))
     faults = [f"{each['check']}: {each['found']}" for each in found["findings"] if each["level"] == "fault"]
-    check([fault for fault in faults if not fault.startswith("camera devices: ")] == [], faults)
+    check([fault for fault in faults if not fault.startswith("media devices: ")] == [], faults)
     return f"{len(found['findings'])} findings, {found['warnings']} warnings"
 
 
