@@ -43,8 +43,9 @@ WORST_S = WATCHDOG_S + 2.0
 PRESSES, TRIES = 200, 3
 
 ATTEMPT_S = 60.0
-SLOW = ("recognizer_unavailable", "camera_unavailable", "timeout")
-"""What an attempt may end as on a machine that is emulated, and so takes longer than a door may."""
+SLOW = ("recognizer_unavailable", "camera_unavailable", "timeout", "track_lost")
+"""What an attempt may end as on a machine that is emulated, and so takes longer than a door may: two looks more than a
+second apart are not one track, either."""
 
 WATCHED = {"amber": AMBER, "buzzer": BUZZER, "strike": STRIKE, "green": GREEN}
 
