@@ -16,7 +16,19 @@ from smileaccess.ballot import Standard
 from smileaccess.examining import Ask, Examining, ExaminingRules
 from smileaccess.gates import Limits
 from smileaccess.liveness import LivenessRules, Stage
-from smileaccess.model import Box, Candidate, Emotion, Evidence, Face, LivenessMode, Purpose, Reason, Sight
+from smileaccess.model import (
+    Box,
+    Candidate,
+    Emotion,
+    Evidence,
+    Face,
+    Gesture,
+    LivenessMode,
+    Purpose,
+    Reason,
+    Sight,
+    Signal,
+)
 from smileaccess.policy import Rules, decide
 from tests.builders import ANN, BOB, NOON, PLACE, make_examination, make_face, make_member, make_quality, make_sight
 
@@ -103,7 +115,7 @@ class Session:
 
     def smiled(self) -> Session:
         """Bring the attempt to its first question about a smiling face."""
-        self.shown_until(lambda: self.examining.cued)
+        self.shown_until(lambda: self.examining.signal is Signal.SMILE_NOW)
         for _ in range(3):
             self.show()
         self.shown_until(lambda: self.examining.challenge.stage is Stage.PASSED, SMILING)
@@ -134,7 +146,12 @@ def test_a_member_who_smiles_on_cue() -> None:
     assert session.answer(Candidate(ANN, 92.0)) is None
     assert session.complete
     assert session.evidence == Evidence(
-        identified=KNOWN, recognizer="fake", live=True, smile=85.0, emotions={Emotion.HAPPY: 90.0}
+        identified=KNOWN,
+        recognizer="fake",
+        live=True,
+        gesture=Gesture.SMILE,
+        smile=85.0,
+        emotions={Emotion.HAPPY: 90.0},
     )
     assert Counter(ask.purpose for ask in session.asked) == {Purpose.IDENTITY: 2, Purpose.EXPRESSION: 1}
 
@@ -400,12 +417,15 @@ def test_a_smile_before_the_member_is_known_counts_once_known() -> None:
     assert (session.complete, session.evidence.live) == (True, True)
 
 
-def test_the_cue_is_due_once() -> None:
-    """Time says once that the cue is due, and the stages tell when."""
+def test_the_cue_is_shown_when_it_is_due() -> None:
+    """Time alone turns what is shown into the cue, and the stages tell when."""
     examining = Session().identified().examining
-    due = [examining.advance(now) for now in (1.1, 1.3, 1.4)]
+    shown = []
+    for now in (1.1, 1.3, 1.4):
+        examining.advance(now)
+        shown.append(examining.signal)
 
-    assert due == [False, True, False]
+    assert shown == [Signal.LOOKING, Signal.SMILE_NOW, Signal.SMILE_NOW]
     assert examining.stages == {"first_face": 100.0, "neutral": 200.0, "identified": 200.0, "cued": 1300.0}
 
 
