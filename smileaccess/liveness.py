@@ -216,7 +216,7 @@ def verdict(challenge: Challenge) -> Reason | None:
     if challenge.failure is not None or challenge.over or challenge.since is None:
         return challenge.failure
     if challenge.missed:
-        return challenge.missed[-1]
+        return _prevailing(challenge.missed)
     if challenge.word:
         return None
     return {Stage.WATCHING: Reason.NO_EXPRESSION_CHANGE, Stage.CUED: Reason.NO_SMILE}.get(challenge.stage)
@@ -292,16 +292,22 @@ def _judge(challenge: Challenge, rules: LivenessRules, now: float) -> Challenge:
     missed = _missed(challenge, rules)
     if missed is None:
         return replace(challenge, stage=Stage.PASSED)
-    challenge = replace(challenge, missed=(*challenge.missed, missed))
-    return _fail(challenge, missed) if len(challenge.missed) >= SEQUENCES else _watch_again(challenge, now)
+    every = (*challenge.missed, missed)
+    challenge = replace(challenge, missed=every)
+    return _fail(challenge, _prevailing(every)) if len(every) >= SEQUENCES else _watch_again(challenge, now)
+
+
+def _prevailing(missed: Sequence[Reason]) -> Reason:
+    """Return what an attempt has failed in: who smiled in any sequence did smile, but not as the light asked."""
+    return Reason.NO_SMILE if set(missed) == {Reason.NO_SMILE} else Reason.NO_EXPRESSION_CHANGE
 
 
 def _missed(challenge: Challenge, rules: LivenessRules) -> Reason | None:
     """Return in what a sequence was not followed, None where it was."""
+    if sum(smile >= rules.smile_at for _, smile in challenge.seen) < rules.smile_frames:
+        return Reason.NO_SMILE
     levels = [_level(challenge.seen, at, rules.beat_s) for at in challenge.beats[:-1]]
     known = [level for level in levels if level is not None]
-    if known and max(known) < rules.smile_at:
-        return Reason.NO_SMILE
     changed = len(known) == len(levels) and max(known) - min(known) >= rules.smile_at - rules.neutral_below
     return None if changed and _read(known) == challenge.word else Reason.NO_EXPRESSION_CHANGE
 

@@ -587,6 +587,16 @@ def test_two_sequences_missed_fail() -> None:
     assert (challenge.stage, challenge.failure, len(challenge.missed)) == (Stage.FAILED, Reason.NO_SMILE, SEQUENCES)
 
 
+def test_who_smiled_in_either_sequence_is_not_told_to_have_never_smiled() -> None:
+    """The reason is no_smile only where no smile was seen at all."""
+    held = recording((NEUTRAL, SMILING, SMILING, SMILING, SMILING, SMILING))
+
+    challenge = follow(FOLLOW, lambda now: held(now) if now < 6 else NEUTRAL, (0.5, 0.5))
+
+    assert challenge.missed == (Reason.NO_EXPRESSION_CHANGE, Reason.NO_SMILE)
+    assert challenge.failure is Reason.NO_EXPRESSION_CHANGE
+
+
 def test_one_that_always_alternates_is_told_from_one_that_follows() -> None:
     """A smile that comes and goes with every beat is no answer to another word."""
     answer = (SMILING, NEUTRAL, SMILING, NEUTRAL, SMILING, NEUTRAL)
