@@ -238,7 +238,7 @@ class LivenessSettings(_Section):
     answer_s: float = Field(4.0, ge=1, le=15)
     patience_s: float = Field(3.0, ge=1, le=15)
     beat_s: float = Field(0.8, ge=0.7, le=1.2)
-    false_accept: float = Field(0.05, ge=0.01, le=0.5)
+    false_accept: float = Field(0.05, ge=0.017, le=0.5)
 
     def rules(self) -> LivenessRules:
         """Return how the challenge goes."""
@@ -246,8 +246,7 @@ class LivenessSettings(_Section):
 
     @model_validator(mode="after")
     def _chance_can_be_had(self) -> LivenessSettings:
-        if self.mode is LivenessMode.FOLLOW_THE_LIGHT:
-            beats_for(self.rules())  # its ValueError says what is possible
+        beats_for(self.rules())  # its ValueError says what is possible
         return self
 
     @model_validator(mode="after")

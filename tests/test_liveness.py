@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -490,6 +491,14 @@ def test_the_least_chance_that_five_seconds_give(beat_s: float, beats: int, chan
 
     assert (most_beats(beat_s), beats_for(rules)) == (beats, beats)
     assert replay_passes(rules) == pytest.approx(chance, abs=5e-5)
+
+
+@pytest.mark.parametrize("beats", range(3, 8))
+def test_the_chances_stand_in_the_documentation(beats: int) -> None:
+    """Nobody has to compute what a setting means."""
+    page = (Path(__file__).parent.parent / "docs" / "liveness.md").read_text(encoding="utf-8")
+
+    assert f"\n| {beats} | {len(words(beats))} | {follows_by_luck(beats):.4f} | " in page
 
 
 @pytest.mark.parametrize(

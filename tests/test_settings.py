@@ -71,6 +71,8 @@ BOUNDED = bounded()
 COMPANIONS = {
     ("liveness", "neutral_below", 50): "smile_at = 95",
     ("liveness", "smile_at", 30): "neutral_below = 5",
+    ("liveness", "beat_s", 1): "false_accept = 0.5",
+    ("liveness", "false_accept", 0): "beat_s = 0.7",
 }
 """What must be set along, so that one setting may stand at its bound."""
 
@@ -307,7 +309,7 @@ def test_no_cues_moments(pair: str, demand: str) -> None:
             '[liveness] mode = "follow-the-light" have their time',
         ),
         (
-            '[door]\nattempt_s = 60\n[liveness]\nmode = "follow-the-light"\nfalse_accept = 0.03',
+            "[liveness]\nfalse_accept = 0.03",
             "settings: [liveness] false_accept = 0.03: must be at least 0.035, the chance of a recording with 6 beats "
             "of beat_s = 0.8 in 5 s; shorter beats bring it down",
         ),
@@ -335,7 +337,7 @@ def test_settings_that_contradict_each_other(text: str, problem: str) -> None:
         '[door]\nattempt_s = 13.2\n[liveness]\nmode = "follow-the-light"',
         '[door]\nattempt_s = 15\n[liveness]\nmode = "follow-the-light"\nfalse_accept = 0.035',
         '[door]\nattempt_s = 15\n[liveness]\nmode = "follow-the-light"\nbeat_s = 0.7\nfalse_accept = 0.017',
-        "[liveness]\nfalse_accept = 0.01",
+        "[liveness]\nbeat_s = 1.2\nfalse_accept = 0.174",
     ],
 )
 def test_settings_that_just_go_together(text: str) -> None:
