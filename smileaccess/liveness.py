@@ -22,12 +22,16 @@ SEQUENCES = 2
 SHORTEST_S, LONGEST_S = 2.0, 5.0
 """How long the cues of one sequence may take, in seconds."""
 
-FROM_S, BEYOND_S = 0.9, 0.4
-"""Which frames tell what a beat was answered with: from 0.9 s after its cue to 0.4 s after its end, in seconds.
+FROM_S, BEYOND_S = 0.95, 0.4
+"""Which frames tell what a beat was answered with: from 0.95 s after its cue to 0.4 s after its end, in seconds.
 
-A person reacts to a light in 0.25 to 0.6 s and takes 0.3 to 0.7 s to smile or to be calm again, so that a face is half
-way there 0.4 to 0.95 s after a cue: the later ones have arrived by then, and the earliest ones have not left yet.
+A person reacts to a light in 0.25 to 0.6 s and takes 0.3 to 0.7 s to smile or to be calm again, so that a face has gone
+most of its way 0.4 to 1.1 s after a cue: by then nearly all have arrived, and the quickest have not left yet.
 """
+
+SMILING = 2 / 3
+"""From which share of the face's own range on it smiles in a beat. A slight smile already measures much, so that half
+way up comes soon and half way down late; two thirds come about as late up as down."""
 
 SAMPLES = 7
 """At how many moments of that time the smile is read, between the frames by linear interpolation."""
@@ -313,12 +317,12 @@ def _missed(challenge: Challenge, rules: LivenessRules) -> Reason | None:
 
 
 def _read(levels: Sequence[float]) -> Word:
-    """Return the word that was answered: a face smiles in a beat when it smiles more than half way from its least.
+    """Return the word that was answered: in which beats the face smiled, by its own range in this sequence.
 
-    Of the face's own range, since some people smile widely and some hardly come to rest within a beat.
+    Some people smile widely, and some hardly come to rest within a beat.
     """
-    half = (min(levels) + max(levels)) / 2
-    return tuple(level >= half for level in levels)
+    least, most = min(levels), max(levels)
+    return tuple(level >= least + SMILING * (most - least) for level in levels)
 
 
 def _level(seen: Sequence[tuple[float, float]], cue_at: float, beat_s: float) -> float | None:
