@@ -147,6 +147,15 @@ class LivenessMode(StrEnum):
     OFF = "off"
     SMILE = "smile"
     NEUTRAL_THEN_SMILE = "neutral-then-smile"
+    FOLLOW_THE_LIGHT = "follow-the-light"
+
+
+class Gesture(StrEnum):
+    """What a member shows on the cue: a smile, or what a person who cannot smile does in its place."""
+
+    SMILE = "smile"
+    TURN = "turn"
+    OPEN_MOUTH = "open-mouth"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -356,8 +365,8 @@ class Evidence:
     `unrecognized` says that enough frames were searched and too few named a member; `identified` is the member that
     enough frames agreed on, with the best similarity, and `recognizer` who named it; `fallback` that not the first
     choice of recognizer was needed; `ambiguous` that frames named two members, or one frame two
-    of nearly equal similarity; `liveness` the challenge's failure; `live` that it was passed; `smile` (0..100) and
-    `emotions` are those of the frame that counts.
+    of nearly equal similarity; `liveness` the challenge's failure; `live` that it was passed, and `gesture` with
+    what; `smile` (0..100) and `emotions` are those of the frame that counts.
     """
 
     fault: Reason | None = None
@@ -372,6 +381,7 @@ class Evidence:
     fallback: bool = False
     liveness: Reason | None = None
     live: bool = False
+    gesture: Gesture | None = None
     smile: float | None = None
     emotions: Mapping[Emotion, float] = field(default_factory=lambda: _NOTHING)
 
@@ -437,7 +447,8 @@ class Member:
     """A person who may open doors, as the enroller signed it; `version` grows by one with every change.
 
     `valid_from` and `valid_until` are UTC or None for no limit. `templates` serve the embedded recognizer, `faces`
-    Rekognition: a face of a collection that is not among them is nobody's.
+    Rekognition: a face of a collection that is not among them is nobody's. `gesture` is what the member shows on
+    the cue.
     """
 
     id: str
@@ -450,6 +461,7 @@ class Member:
     valid_until: datetime | None = None
     templates: tuple[Template, ...] = ()
     faces: tuple[IndexedFace, ...] = ()
+    gesture: Gesture = Gesture.SMILE
 
     @property
     def searchable(self) -> bool:
@@ -589,6 +601,7 @@ class Signal(StrEnum):
     AWAKE = "awake"
     LOOKING = "looking"
     SMILE_NOW = "smile_now"
+    RELAX = "relax"
     WELCOME = "welcome"
     OPEN = "open"
     TRY_AGAIN = "try_again"

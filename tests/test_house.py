@@ -29,7 +29,8 @@ INNER: dict[str, set[str]] = {
     "canonical": {"model"},
     "reporting": {"model"},
     "ballot": {"model"},
-    "examining": {"model", "ballot", "gates", "liveness"},
+    "gestures": {"model", "liveness"},
+    "examining": {"model", "ballot", "gates", "gestures", "liveness"},
     "conduct": {"approach", "door", "examining", "policy", "settings"},
     "events": {"model", "errors", "conduct"},
     "settings": {
@@ -86,6 +87,7 @@ PURE = {
     "liveness",
     "door",
     "gates",
+    "gestures",
     "examining",
     "signals",
     "canonical",
@@ -99,8 +101,8 @@ PURE = {
 """These may import nothing that reaches out of the process, not even of the standard library."""
 
 PURE_LIBRARY = {
-    *("__future__", "collections", "collections.abc", "dataclasses", "datetime", "enum", "math", "re", "types"),
-    *("typing", "uuid"),
+    *("__future__", "collections", "collections.abc", "dataclasses", "datetime", "enum", "itertools", "math", "re"),
+    *("types", "typing", "uuid"),
 }
 
 ADAPTERS = {"vision", "recognizers", "cameras", "panels", "records", "supervision"}
