@@ -8,10 +8,24 @@ import cv2
 import numpy as np
 import pytest
 
+from smileaccess.demo.morph import Portrait, framed, morphed
 from smileaccess.demo.scenes import Scene
 from smileaccess.model import Frame
-from smileaccess.vision.continuity import HEIGHT, LEAST, RATE, WIDTH, continues, difference, view
+from smileaccess.vision.continuity import (
+    BENT,
+    BENT_RATE,
+    HEIGHT,
+    LEAST,
+    RATE,
+    WIDTH,
+    bend,
+    continues,
+    difference,
+    keeps_shape,
+    view,
+)
 from smileaccess.vision.eyes import LocalEyes
+from tests.fakes_vision import photograph
 from tests.portraits import grainy, portrait
 
 if TYPE_CHECKING:
@@ -73,6 +87,55 @@ def test_a_view_too_flat_to_tell_is_none(deviation: float, told: bool) -> None:
     crop = cv2.resize(texture(1), (256, 256)).astype(np.float64)
     faint = 20 + (crop - crop.mean()) / crop.std() * deviation
     assert (view(faint.round().astype(np.uint8), mesh()) is not None) is told
+
+
+def head(seed: int = 1) -> Vector:
+    """Return a mesh of points all over, the eyes' corners where eyes are."""
+    points = 30 * np.random.default_rng(seed).normal(0, 1, (478, 3))
+    points[[33, 133]], points[[263, 362]] = (-40, 0, 0), (40, 0, 0)
+    return points.astype(np.float32)
+
+
+def turned(points: Vector, yaw: float, scale: float = 1.0) -> Vector:
+    sin, cos = np.sin(np.radians(yaw)), np.cos(np.radians(yaw))
+    return (scale * points @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]) + (9, 5, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("yaw", [0, 10, 25])
+def test_a_head_that_turns_and_comes_nearer_does_not_bend(yaw: float) -> None:
+    """Turn, place and size are a rigid body's."""
+    assert bend(head(), turned(head(), yaw, 1.3)) < 0.001
+
+
+def test_a_mirror_image_and_another_head_are_bent() -> None:
+    """Neither is the same body turned."""
+    assert bend(head(), head() * (-1, 1, 1)) > 0.1
+    assert bend(head(), head(2)) > 0.1
+
+
+def test_the_bend_is_the_points_mean_distance_in_eye_distances() -> None:
+    """One point in ten moved by an eye distance is a tenth, less what the fit takes up."""
+    moved = head()
+    moved[200:248, 1] += 80
+    assert 0.08 < bend(head(), moved) < 0.2
+
+
+@pytest.mark.parametrize("elapsed_s", [1 / 15, 0.1, 0.25])
+def test_a_mesh_may_bend_up_to_the_limit_and_no_farther(elapsed_s: float) -> None:
+    """What is allowed is BENT, and BENT_RATE for every second."""
+    allowed = []
+    for share in np.linspace(0, 1.5, 61):
+        moved = head()
+        moved[200:248, 1] += 80 * share
+        allowed.append(keeps_shape(head(), moved, elapsed_s))
+        assert allowed[-1] == (bend(head(), moved) <= BENT + BENT_RATE * elapsed_s)
+    assert set(allowed) == {True, False}
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((478, 3), np.float32), np.full((478, 3), np.nan, np.float32)])
+def test_a_mesh_gone_wrong_is_no_face(wrong: Vector) -> None:
+    """Whatever the network gave, it is an answer and no error."""
+    assert bend(head(), wrong) == float("inf")
 
 
 def test_eyes_in_one_point_have_no_view() -> None:
@@ -144,6 +207,23 @@ def test_two_photographs_cut_into_each_other_are_two_tracks(
     pictures = [by_hand(random, name, 3.0 if seed % 2 else 20.0) for name in (before, after)]
     calm = [grainy(pictures[0], random) for _ in range(2)]
     assert tracks(eyes, [*calm, pictures[1], grainy(pictures[1], random)], (15, 7, 4, 3)[seed]) == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(("share", "expected"), [(1 / 3, 1), (2 / 3, 2)])
+def test_a_mouth_that_is_open_all_at_once_is_another_track(eyes: LocalEyes, share: float, expected: int) -> None:
+    """Two thirds of the way from a calm face to a speaking one, from one frame to the next: the mesh tells it."""
+    calm, speaking = (framed(measured(eyes, name), (640, 480), (320, 240), 158) for name in (NEUTRAL, SPEAKING))
+    stages = morphed(calm, speaking, 30)
+    assert tracks(eyes, [stages[0], stages[round(30 * share)]], 15)[-1] == expected
+
+
+def measured(eyes: LocalEyes, name: str) -> Portrait:
+    """Return a photograph with its mesh."""
+    pixels = photograph(name)
+    eyes.reset()
+    mesh = eyes.look(Frame(pixels, 1, 0.0)).faces[0].mesh
+    assert mesh is not None
+    return Portrait(pixels, (mesh * pixels.shape[1::-1]).astype(np.float32))
 
 
 def test_a_photograph_that_comes_back_is_a_third_track(eyes: LocalEyes) -> None:

@@ -14,7 +14,7 @@ from smileaccess.vision.continuity import HEIGHT, WIDTH
 from smileaccess.vision.tracking import GROWTH, GROWTH_SLACK, MOST_S, SLACK, SPEED, STEP_S, Tracker, follows
 
 if TYPE_CHECKING:
-    from smileaccess.model import Pixels
+    from smileaccess.model import Pixels, Vector
 
 STEP = 0.1
 SPOTS = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8))
@@ -163,6 +163,40 @@ def test_time_out_of_sight_allows_no_more_than_the_longest_time(elapsed_s: float
     tracker.update([face()], 0.0, [stripes()])
     tracker.update([], 0.45)
     assert tracker.update([face()], 0.8, [much]) == [2]
+
+
+def bent(by: float) -> Vector:
+    """Return a mesh of which a part is moved by this, in distances between the eyes; the whole of it is turned too."""
+    random = np.random.default_rng(1)
+    points = random.normal(0, 1, (478, 3))
+    points[[33, 133]], points[[263, 362]] = (-0.5, 0, 0), (0.5, 0, 0)
+    points[300:350, 1] += by
+    angle = by  # a head that turns as well
+    turn = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
+    return (40 * points @ turn + 200).astype(np.float32)
+
+
+@pytest.mark.parametrize(("by", "expected"), [(0.1, 1), (0.6, 2)])
+def test_a_mesh_that_bends_as_no_face_does_begins_a_new_track(by: float, expected: int) -> None:
+    """Where the pictures are too dim or too alike to tell, the points may tell: little is an expression."""
+    tracker = Tracker()
+    tracker.update([face()], 0.0, [None], [bent(0.0)])
+    assert tracker.update([face()], STEP, [None], [bent(by)]) == [expected]
+
+
+def test_a_mesh_that_bends_in_steps_keeps_its_track() -> None:
+    """The same change in ten steps is a face that changes."""
+    tracker = Tracker()
+    ids = [tracker.update([face()], n * STEP, None, [bent(0.06 * n)]) for n in range(11)]
+    assert ids == [[1]] * 11
+
+
+def test_a_mesh_missed_for_a_while_is_compared_with_the_last_one() -> None:
+    """A frame without a mesh hides no swap."""
+    tracker = Tracker()
+    tracker.update([face()], 0.0, None, [bent(0.0)])
+    tracker.update([face()], STEP, None, [None])
+    assert tracker.update([face()], 2 * STEP, None, [bent(0.9)]) == [2]
 
 
 PLACES = st.tuples(st.floats(0.1, 0.9), st.floats(0.1, 0.9), st.floats(0.05, 0.5))

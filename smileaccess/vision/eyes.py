@@ -58,7 +58,8 @@ class LocalEyes:
         places = [_fractions(frame.pixels, one) for one in found]
         meshes = [self._mesh(frame.pixels, one) if rank < MEASURED else None for rank, one in enumerate(found)]
         views = [None if mesh is None else mesh.view for mesh in meshes]
-        tracks = self._tracker.update(places, frame.captured_at, views)
+        points = [None if mesh is None else mesh.points for mesh in meshes]
+        tracks = self._tracker.update(places, frame.captured_at, views, points)
         seen = zip(found, places, tracks, meshes, strict=True)
         faces = tuple(self._face(frame.pixels, *one) for one in seen)
         return Sight(frame, faces, brightness(frame.pixels))

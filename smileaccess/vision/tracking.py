@@ -13,10 +13,10 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from smileaccess.model import Box
-from smileaccess.vision.continuity import continues
+from smileaccess.vision.continuity import continues, keeps_shape
 
 if TYPE_CHECKING:
-    from smileaccess.model import Pixels
+    from smileaccess.model import Pixels, Vector
 
 Points = Sequence[tuple[float, float]]
 
@@ -51,7 +51,7 @@ GROWTH_SLACK = 0.15
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Track:
-    """`view` is the last one there was, taken at `viewed_at`."""
+    """`view` and `mesh` are the last ones there were, taken at `viewed_at` and `meshed_at`."""
 
     id: int
     box: Box
@@ -60,6 +60,8 @@ class _Track:
     missed_at: float | None = None
     view: Pixels | None = None
     viewed_at: float = -math.inf
+    mesh: Vector | None = None
+    meshed_at: float = -math.inf
 
 
 class Tracker:
@@ -71,21 +73,27 @@ class Tracker:
         self._last = -math.inf
 
     def update(
-        self, faces: Sequence[tuple[Box, Points]], at: float, views: Sequence[Pixels | None] | None = None
+        self,
+        faces: Sequence[tuple[Box, Points]],
+        at: float,
+        views: Sequence[Pixels | None] | None = None,
+        meshes: Sequence[Vector | None] | None = None,
     ) -> list[int]:
         """Return the track of each face of the next frame.
 
         `faces` are boxes and their landmarks as in model.Face, in fractions of the frame; `at` is the frame's time
-        in seconds; `views` are the faces as in smileaccess.vision.continuity, None where there is none. Time that does
-        not go forward breaks every track. Of several pairings the one with the most overlap counts first, each track
-        and each face once. A track whose face was cut into another is over: it does not come back with the picture.
+        in seconds; `views` and `meshes` are the faces as in smileaccess.vision.continuity, None where there is none.
+        Time that does not go forward breaks every track. Of several pairings the one with the most overlap counts
+        first, each track and each face once. A track whose face was cut into another is over: it does not come back
+        with the picture.
         """
         if at <= self._last:
             self.reset()
         self._last = at
+        nothing = [None] * len(faces)
         seen = [
-            _Track(0, box, tuple(points), at, None, view, at)
-            for (box, points), view in zip(faces, views or [None] * len(faces), strict=True)
+            _Track(0, box, tuple(points), at, None, view, at, mesh, at)
+            for (box, points), view, mesh in zip(faces, views or nothing, meshes or nothing, strict=True)
         ]
         alive = [track for track in self._tracks if _alive(track, at)]
         known, cut = _pair(alive, seen)
@@ -119,19 +127,36 @@ def _pair(tracks: Sequence[_Track], faces: Sequence[_Track]) -> tuple[dict[int, 
 
 
 def _continued(track: _Track, face: _Track) -> bool:
+    return _looks_on(track, face) and _keeps_shape(track, face)
+
+
+def _looks_on(track: _Track, face: _Track) -> bool:
     if track.view is None or face.view is None:
         return True
-    elapsed_s = face.seen_at - track.viewed_at
-    in_sight = track.missed_at is None and track.viewed_at == track.seen_at
-    return continues(track.view, face.view, elapsed_s if in_sight else min(elapsed_s, MOST_S))
+    return continues(track.view, face.view, _changed_s(track, track.viewed_at, face))
+
+
+def _keeps_shape(track: _Track, face: _Track) -> bool:
+    if track.mesh is None or face.mesh is None:
+        return True
+    return keeps_shape(track.mesh, face.mesh, _changed_s(track, track.meshed_at, face))
+
+
+def _changed_s(track: _Track, looked_at: float, face: _Track) -> float:
+    """Return the time, in seconds, that a change since the last look is allowed for."""
+    elapsed_s = face.seen_at - looked_at
+    in_sight = track.missed_at is None and looked_at == track.seen_at
+    return elapsed_s if in_sight else min(elapsed_s, MOST_S)
 
 
 def _next(track: _Track | None, face: _Track, ids: Iterator[int]) -> _Track:
-    """Return the face as its track's latest; a face without a view keeps the one that its track had."""
+    """Return the face as its track's latest; a face without a view or a mesh keeps the one that its track had."""
     if track is None:
         return replace(face, id=next(ids))
     if face.view is None:
-        return replace(face, id=track.id, view=track.view, viewed_at=track.viewed_at)
+        face = replace(face, view=track.view, viewed_at=track.viewed_at)
+    if face.mesh is None:
+        face = replace(face, mesh=track.mesh, meshed_at=track.meshed_at)
     return replace(face, id=track.id)
 
 
