@@ -57,31 +57,31 @@ class TestRates:
             else:
                 strangers += 1
                 named += similarity >= threshold
-        assert (row.fpir.errors, row.fpir.trials) == (named, strangers)
-        assert (row.fnir.errors, row.fnir.trials) == (missed, members)
+        assert (row.fpir.count, row.fpir.trials) == (named, strangers)
+        assert (row.fnir.count, row.fnir.trials) == (missed, members)
 
     def test_a_similarity_at_the_threshold_counts_as_reaching_it(self) -> None:
         """As in the ballot: not below is enough."""
         found = [search("a", 99.0, finds="a", mated=True), search("b", 99.0)]
         (row,) = rows(found, [99.0], seed=1)
-        assert (row.fnir.errors, row.fpir.errors) == (0, 1)
+        assert (row.fnir.count, row.fpir.count) == (0, 1)
 
     def test_nobody_found_is_a_miss_of_a_member_and_right_of_a_stranger(self) -> None:
         """An empty list of candidates names nobody, whatever the threshold."""
         (row,) = rows([search("a", mated=True), search("b")], [0.0], seed=1)
-        assert (row.fnir.errors, row.fpir.errors) == (1, 0)
+        assert (row.fnir.count, row.fpir.count) == (1, 0)
 
     def test_rank_1_asks_for_no_threshold(self) -> None:
         """The right one first counts however unlike; another one first does not."""
         found = [search("a", 12.0, finds="a", mated=True), search("b", 99.9, mated=True), search("c", 99.0)]
-        assert (rank_1(found, seed=1).errors, rank_1(found, seed=1).trials) == (1, 2)
+        assert (rank_1(found, seed=1).count, rank_1(found, seed=1).trials) == (1, 2)
 
     def test_rows_stand_in_order_and_once(self) -> None:
         assert [row.threshold for row in rows(many(), [99, 90, 99.0, 95], seed=1)] == [90, 95, 99]
 
     def test_a_higher_threshold_names_fewer_strangers_and_misses_more_members(self) -> None:
         found = rows(many(), np.linspace(40, 100, 50).tolist(), seed=1)
-        named, missed = [row.fpir.errors for row in found], [row.fnir.errors for row in found]
+        named, missed = [row.fpir.count for row in found], [row.fnir.count for row in found]
         assert (named, missed) == (sorted(named, reverse=True), sorted(missed))
 
 
@@ -123,7 +123,7 @@ class TestIntervals:
     def test_no_error_is_bounded_by_the_rule_of_three_over_persons(self) -> None:
         """100 people with ten trials each and no error: at most about 3 %, not 0.3 %."""
         (rate,) = by_person(np.zeros((1000, 1), bool), [f"p{n % 100}" for n in range(1000)], seed=1)
-        assert (rate.errors, rate.trials, rate.low) == (0, 1000, 0.0)
+        assert (rate.count, rate.trials, rate.low) == (0, 1000, 0.0)
         assert rate.high == pytest.approx(3 / 100, rel=0.02)
 
     def test_errors_alone_are_bounded_the_same_way(self) -> None:

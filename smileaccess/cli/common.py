@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import pwd
 import re
@@ -138,6 +139,19 @@ def logging_as_warnings() -> Iterator[None]:
 
     before = structlog.get_config()
     structlog.configure(processors=[structlog.processors.add_log_level, _warn_of])
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the door's log to itself: what there is to say is said by the command."""
+    import structlog  # noqa: PLC0415
+
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -10,13 +11,15 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
+import structlog
+
 from smileaccess.errors import VisionFailed
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 WORTH = 8
-"""Items for which another process is worth its start, about a second with the networks."""
+"""Pictures for which another process is worth its start, about a second with the networks."""
 
 _CHUNKS = 8
 """Portions a process gets, so that one slow portion does not keep the others waiting."""
@@ -29,13 +32,16 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def each(make: Callable[[], Callable[[Item], Result]], items: Sequence[Item], jobs: int) -> Iterator[Result]:
+def each(
+    make: Callable[[], Callable[[Item], Result]], items: Sequence[Item], jobs: int, worth: int = WORTH
+) -> Iterator[Result]:
     """Yield what the function that `make` makes returns for each item, in order, from up to `jobs` processes.
 
-    `make` must be picklable; each process makes a function of its own. With few items all is done here. What the
+    `make` must be picklable; each process makes a function of its own. With fewer than `worth` items a process all is
+    done here. What the
     function raises is raised here; VisionFailed where a process ended (mostly for want of memory).
     """
-    jobs = min(jobs, len(items) // WORTH)
+    jobs = min(jobs, len(items) // worth)
     if jobs < 2:
         yield from map(make(), items) if items else ()
         return
@@ -53,10 +59,14 @@ def each(make: Callable[[], Callable[[Item], Result]], items: Sequence[Item], jo
 
 
 def _start(make: Callable[[], Callable[[Any], Any]]) -> None:
-    """Make the function once a process; Ctrl-C is the parent's to handle, and OpenCV gets one thread a process."""
+    """Make the function once a process; Ctrl-C is the parent's to handle, as is all there is to say.
+
+    OpenCV gets one thread a process.
+    """
     from smileaccess.vision.opencv import opencv  # noqa: PLC0415 -- OpenCV
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     opencv().setNumThreads(1)
     _held[:] = [make()]
 

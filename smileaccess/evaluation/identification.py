@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -18,10 +18,11 @@ import numpy as np
 
 from smileaccess.errors import SmileAccessError
 from smileaccess.evaluation.cache import NOTHING
-from smileaccess.evaluation.measuring import Search
+from smileaccess.evaluation.measuring import Rate, Row, Search, rank_1, rows, threshold_for, too_alike
 from smileaccess.gates import EnrollmentLimits, Limits, hindrance, picture_faults
 from smileaccess.model import Face, Frame, Member, MemberStatus, Purpose, Question, Sight, Template
 from smileaccess.recognizers.embedded import EmbeddedRecognizer
+from smileaccess.recognizers.similarity import similarity
 from smileaccess.vision.embedding import MODEL
 
 if TYPE_CHECKING:
@@ -62,6 +63,61 @@ class Sorted:
     refused_at_door: Counter[str]
     refused_at_enrollment: Counter[str]
     unreadable: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the rates are looked at for: the FPIR that is wished for, and the settings' threshold and margin."""
+
+    fpir: float
+    threshold: float
+    margin: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """What was measured.
+
+    `rows` are the rates by threshold; `present` is the row of the settings' threshold, `wished` that of the lowest
+    threshold with the FPIR wished for, None where there is none. `ambiguous` counts the searches that the door's
+    ballot would not decide at the present threshold. `strangers` counts people who were searched for and not enrolled.
+    """
+
+    plan: Plan
+    gallery: int
+    searches: Sequence[Search]
+    rows: Sequence[Row]
+    rank_1: Rate
+    present: Row
+    wished: Row | None
+    ambiguous: int
+    strangers: int
+
+
+TABLE = (79.2, 90.0, 95.0, 98.0, 99.0, 99.1, 99.2, 99.3, 99.4, 99.5)
+"""Thresholds that are always looked at: cosines 0.40 to 0.75, the marks among them."""
+
+_CURVE = tuple(round(similarity(place / 100), 6) for place in range(30, 91))
+"""Those between which a curve is drawn."""
+
+
+def measure(found: Sequence[Search], gallery: int, plan: Plan, standing: Standing) -> Measured:
+    """Return the rates of these searches."""
+    wished = threshold_for(found, standing.fpir)
+    marks = {*TABLE, *_CURVE, standing.threshold, *([] if wished is None else [wished])}
+    counted = rows(found, marks, plan.seed)
+    at = {row.threshold: row for row in counted}
+    return Measured(
+        plan,
+        gallery,
+        found,
+        counted,
+        rank_1(found, plan.seed),
+        at[standing.threshold],
+        None if wished is None else at[wished],
+        too_alike(found, standing.threshold, standing.margin),
+        len({each.person for each in found if not each.mated}),
+    )
 
 
 def sort_pictures(people: Mapping[str, Sequence[Seen]], limits: Limits, enrollment: EnrollmentLimits) -> Sorted:
@@ -135,8 +191,8 @@ def _split(
     people: Mapping[str, Sequence[Usable]], enrolled: Mapping[str, Sequence[Usable]], split: int
 ) -> Iterator[Search]:
     recalled = _Recalled([each for pictures in people.values() for each in pictures])
-    recognizer = EmbeddedRecognizer(recalled, _unsealed)
-    recognizer.use([_member(name, pictures) for name, pictures in enrolled.items()])
+    recognizer = EmbeddedRecognizer(recalled, unsealed)
+    recognizer.use([as_member(name, (each.embedding for each in pictures)) for name, pictures in enrolled.items()])
     held = {each.path for pictures in enrolled.values() for each in pictures}
     for name, pictures in people.items():
         for picture in pictures:
@@ -145,13 +201,14 @@ def _split(
                 yield Search(split, name, picture.path, name in enrolled, answer.candidates or ())
 
 
-def _member(name: str, pictures: Sequence[Usable]) -> Member:
-    """Return a person as a member whose templates are kept in memory only, and so not sealed."""
-    templates = tuple(Template(each.path, MODEL, each.embedding.tobytes(), _THEN) for each in pictures)
+def as_member(name: str, embeddings: Iterable[Vector]) -> Member:
+    """Return a person as a member whose templates are kept in memory only, and so not sealed; `unsealed` opens them."""
+    templates = tuple(Template(str(n), MODEL, each.tobytes(), _THEN) for n, each in enumerate(embeddings))
     return Member(name, 1, name, MemberStatus.ACTIVE, _THEN, None, templates=templates)
 
 
-def _unsealed(_: Member, template: Template) -> Vector:
+def unsealed(_: Member, template: Template) -> Vector:
+    """Return the embedding of a template of `as_member`."""
     return np.frombuffer(template.sealed, np.float32)
 
 

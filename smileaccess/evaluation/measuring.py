@@ -37,20 +37,20 @@ _AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many errors in so many trials, and the 95 % interval of their share."""
+    """So many (mostly errors) of so many trials, and the 95 % interval of their share."""
 
-    errors: int
+    count: int
     trials: int
     low: float
     high: float
 
     @property
     def share(self) -> float:
-        """The errors' share of the trials; not a number without any."""
-        return self.errors / self.trials if self.trials else math.nan
+        """The count's share of the trials; not a number without any."""
+        return self.count / self.trials if self.trials else math.nan
 
 
-def wilson(errors: int, trials: int) -> Rate:
+def wilson(count: int, trials: int) -> Rate:
     """Return the share with Wilson's score interval (1927), for trials that are independent of each other.
 
     Unlike the normal interval it holds for few trials and shares near 0 as well, and unlike Clopper and Pearson's it
@@ -58,12 +58,12 @@ def wilson(errors: int, trials: int) -> Rate:
     """
     if not trials:
         return Rate(0, 0, 0.0, 1.0)
-    share, room = errors / trials, Z * Z / trials
+    share, room = count / trials, Z * Z / trials
     middle = (share + room / 2) / (1 + room)
     half = Z / (1 + room) * math.sqrt(share * (1 - share) / trials + room / (4 * trials))
-    low = 0.0 if not errors else max(0.0, middle - half)
-    high = 1.0 if errors == trials else min(1.0, middle + half)
-    return Rate(errors, trials, low, high)
+    low = 0.0 if not count else max(0.0, middle - half)
+    high = 1.0 if count == trials else min(1.0, middle + half)
+    return Rate(count, trials, low, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +127,9 @@ def by_person(errors: NDArray[np.bool_], persons: Sequence[str], seed: int) -> l
 
     The pictures of one person resemble each other, and repeated splits show the same pictures again; so persons are
     drawn, not trials: the percentile bootstrap (Efron 1979) over persons with all their trials. Where no trial erred
-    (or every one did) all samples are alike, and the exact bound for so many persons stands in: 1 - 0.05^(1/n), about
-    3 / n, the rule of three.
+    all samples are alike, and the exact bound for so many persons stands in: 1 - 0.05^(1/n), about 3 / n, the rule of
+    three. With an error or two the samples still know too little, so that no interval ends below that bound; nor,
+    the other way round, does one begin above what is left of it.
     """
     places = {name: place for place, name in enumerate(dict.fromkeys(persons))}
     owner = np.array([places[name] for name in persons], np.intp)
@@ -136,12 +137,12 @@ def by_person(errors: NDArray[np.bool_], persons: Sequence[str], seed: int) -> l
     np.add.at(sums, owner, errors)
     trials = np.bincount(owner, minlength=len(places)).astype(np.float64)
     low, high = _percentiles(sums, trials, seed)
-    none, bound = errors.sum(axis=0), 1 - (1 - SURE) ** (1 / len(places))
-    low = np.where(none == len(persons), 1 - bound, np.where(none == 0, 0.0, low))
-    high = np.where(none == 0, bound, np.where(none == len(persons), 1.0, high))
+    counts, bound = errors.sum(axis=0), 1 - (1 - SURE) ** (1 / len(places))
+    low = np.where(counts == 0, 0.0, np.minimum(low, 1 - bound))
+    high = np.where(counts == len(persons), 1.0, np.maximum(high, bound))
     return [
         Rate(int(count), len(persons), float(begin), float(end))
-        for count, begin, end in zip(none, low, high, strict=True)
+        for count, begin, end in zip(counts, low, high, strict=True)
     ]
 
 
