@@ -564,6 +564,11 @@ def parse(text: str) -> Settings:
     except (ValueError, RecursionError) as error:  # ValueError: also of int(), for a number of thousands of digits
         hint = ": each [section] may stand once" if "twice" in str(error) else ""
         raise SettingsError([f"settings: not TOML: {error}{hint}"]) from error
+    return checked(document)
+
+
+def checked(document: dict[str, Any]) -> Settings:
+    """Make settings of their values by section; SettingsError names all that is wrong with them."""
     try:
         return Settings.model_validate(document)
     except ValidationError as error:

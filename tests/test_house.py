@@ -96,6 +96,7 @@ PURE = {
     "reports",
     "messages",
     "evaluation.measuring",
+    "evaluation.replaying",
 }
 """These may import nothing that reaches out of the process, not even of the standard library."""
 

@@ -59,13 +59,13 @@ def report(
     place.check()
     tally = Tally(app.settings().thresholds())
     with source(app) as opened:
-        tally.add_all(_shown(opened.records.attempts(since=since, until=until)))
+        tally.add_all(read_with_progress(opened.records.attempts(since=since, until=until)))
     place.write(page.page(tally, page.Heading(SystemClock().now(), title, since, until)))
     total = tally.total
     say(f"wrote a report on {counted(total.ended + total.open, 'attempt')} to {html}")
 
 
-def _shown(attempts: Iterable[Attempt]) -> Iterator[Attempt]:
+def read_with_progress(attempts: Iterable[Attempt]) -> Iterator[Attempt]:
     """Pass attempts on, and show on a terminal how many there were so far."""
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
