@@ -261,6 +261,11 @@ class RecognitionSettings(_Section):
         return "rekognition" in self.recognizers
 
     @property
+    def local(self) -> bool:
+        """Whether the embedded recognizer is asked at all."""
+        return "embedded" in self.recognizers
+
+    @property
     def falls_back(self) -> bool:
         """Whether another recognizer stands behind the first one."""
         return len(self.recognizers) > 1

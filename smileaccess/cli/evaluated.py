@@ -92,7 +92,7 @@ def _advice(measured: Measured, fpir: float) -> list[str]:
             )
     if measured.ambiguous:
         lines.append(
-            f"At {measured.present.threshold:g} the door would take {counted(measured.ambiguous, 'search')} for "
+            f"At {measured.present.threshold:g} the door would take {measured.ambiguous:,} of the searches for "
             "ambiguous ([recognition] margin) and deny."
         )
     mark = recommended_threshold(measured.gallery)

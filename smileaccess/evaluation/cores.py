@@ -21,8 +21,8 @@ Result = TypeVar("Result")
 WORTH = 8
 """Pictures for which another process is worth its start, about a second with the networks."""
 
-_CHUNKS = 8
-"""Portions a process gets, so that one slow portion does not keep the others waiting."""
+_AT_ONCE = 4
+"""Items handed to a process together, at the most: whoever stops the command waits for no more than these."""
 
 _held: list[Callable[[Any], Any]] = []
 
@@ -48,7 +48,7 @@ def each(
     spawn = multiprocessing.get_context("spawn")  # OpenCV's threads do not survive a fork
     with ProcessPoolExecutor(jobs, spawn, _start, (make,)) as pool:
         try:
-            yield from pool.map(_do, items, chunksize=max(1, len(items) // (jobs * _CHUNKS)))
+            yield from pool.map(_do, items, chunksize=min(_AT_ONCE, len(items) // jobs))
         except BrokenProcessPool as error:
             raise VisionFailed(
                 f"evaluate: one of {jobs} processes ended by itself ({error}): most likely there was not memory "
