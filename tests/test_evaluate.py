@@ -353,8 +353,10 @@ def write(folder: Path, frames: list[Any]) -> None:
 class TestLiveness:
     def test_a_living_face_passes_and_prints_do_not(self, evaluate: Callable[..., Result], recordings: Path) -> None:
         """The recording waits for the door's cue, whenever that comes; a still picture has no answer to it."""
-        options = ("--genuine", recordings / "people", "--attack", f"print={recordings / 'prints'}", "--fps", "10")
+        attacks = (f"print={recordings / 'prints'}", f"nobody={recordings / 'empty'}")
+        options = ("--genuine", recordings / "people", "--attack", *attacks, "--fps", "10")
         told = evaluate("liveness", *options, "--json").json()
+        assert list(told["attacks"]) == ["print", "nobody"]
         assert [each["granted"] for each in told["genuine"]["captures"]] == [True]
         assert told["genuine"]["bpcer"]["count"] == 0
         assert told["attacks"]["print"]["apcer"] == {**told["attacks"]["print"]["apcer"], "count": 0, "trials": 2}

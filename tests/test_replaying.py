@@ -188,7 +188,7 @@ class TestMode:
 
     @pytest.mark.parametrize("mode", ["smile", "follow-the-light"])
     def test_what_another_mode_would_have_seen_is_not_on_record(self, mode: str) -> None:
-        found = replayed(granted(), f'[liveness]\nmode = "{mode}"')
+        found = replayed(granted(), f'[door]\nattempt_s = 30\n[liveness]\nmode = "{mode}"')
         assert (found.verdict, found.why) == (Verdict.UNTOLD, f"what {mode} asks for was not asked for")
 
     def test_whoever_was_not_recognized_is_denied_in_every_mode(self) -> None:

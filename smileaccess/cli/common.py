@@ -206,9 +206,11 @@ def _debug_option() -> click.Option:
 class Variadic(click.Command):
     """A command whose --photo takes one file or more: `--photo a.jpg b.jpg` as well as `--photo` before each."""
 
+    variadic = "--photo"
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat the option before each file that follows it, up to the next option."""
-        return super().parse_args(ctx, spread(args, "--photo"))
+        """Repeat the option before each value that follows it, up to the next option."""
+        return super().parse_args(ctx, spread(args, self.variadic))
 
 
 def spread(arguments: Sequence[str], option: str) -> list[str]:

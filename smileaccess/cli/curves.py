@@ -170,7 +170,7 @@ def liveness(species: Sequence[Species]) -> Draw:
         for place, kind in enumerate(species):
             color = colors[Color.GRANTED if kind.genuine else Color.DENIED]
             axes.hlines(place, kind.rate.low, kind.rate.high, color=color, linewidth=2, alpha=0.6)
-            axes.plot([kind.rate.share], [place], "o", color=color, clip_on=False)
+            axes.plot([kind.rate.share], [place], "o", color=color, clip_on=False, zorder=3)
         names = [f"{drawing.label(kind.name)} ({kind.rate.trials})" for kind in species]
         axes.set_yticks(range(len(species)), names)
         axes.set_ylim(len(species) - 0.5, -0.5)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smileaccess.cli.common import CONFIG_VARIABLE, App, console, emit, json_option, pass_app, quiet, warn
+from smileaccess.cli.common import CONFIG_VARIABLE, App, Variadic, console, emit, json_option, pass_app, quiet, warn
 from smileaccess.cli.files import Place
 from smileaccess.model import LivenessMode
 
@@ -255,9 +255,15 @@ def smile(
         evaluated.print_smiles(measured, scored)
 
 
-@evaluate.command(short_help="APCER by kind of attack and BPCER, from captures.")
+class Attacks(Variadic):
+    """A command whose --attack takes one kind or more."""
+
+    variadic = "--attack"
+
+
+@evaluate.command(cls=Attacks, short_help="APCER by kind of attack and BPCER, from captures.")
 @click.option("--genuine", type=FOLDER, metavar="DIR", help="Captures of people who are there.")
-@click.option("--attack", "attacks", multiple=True, metavar="NAME=DIR", help="Captures of one kind of attack.")
+@click.option("--attack", "attacks", multiple=True, metavar="NAME=DIR...", help="Captures of one kind of attack.")
 @click.option("--mode", type=click.Choice([each.value for each in LivenessMode]), help="Instead of the settings'.")
 @click.option("--fps", type=click.FloatRange(1, 240), default=15.0, show_default=True, help="Of folders of frames.")
 @shared
@@ -283,7 +289,7 @@ def liveness(
 
     \b
     Example:
-      smileaccess evaluate liveness --genuine people --attack print=prints --attack screen=screens
+      smileaccess evaluate liveness --genuine people --attack print=prints screen=screens
     """
     from smileaccess.cli import curves, evaluated  # noqa: PLC0415
     from smileaccess.cli.trial import with_liveness  # noqa: PLC0415
