@@ -152,6 +152,18 @@ class TestThreshold:
         members = [replace(ADA, status=MemberStatus.DISABLED)]
         assert replayed(granted(), "[recognition]\nthreshold = 99.2", members).verdict is Verdict.SAME
 
+    def test_nor_is_who_only_failed_to_smile_then(self) -> None:
+        """Whatever speaks against a member goes before the smile: nothing did."""
+        record = recorded({"m_ada": 99.4}, {"m_ada": 99.4}, reason=Reason.NO_SMILE)
+        members = [replace(ADA, status=MemberStatus.DISABLED)]
+        assert replayed(record, '[liveness]\nmode = "off"', members).verdict is Verdict.NOW_GRANTED
+
+    def test_who_was_forgotten_then_is_not_let_in_for_having_been_found(self) -> None:
+        """The record names the member whom the frames found; that it was nobody's is why it was denied."""
+        found = {"m_ada": 99.4}
+        record = recorded(found, found, smiling=found, reason=Reason.NOT_RECOGNIZED, challenge="passed")
+        assert replayed(record, "", [replace(ADA, status=MemberStatus.FORGOTTEN)]).verdict is Verdict.SAME
+
     def test_a_member_whom_nobody_signed_any_more_is_nobody(self) -> None:
         told: dict[str, Any] = {"reason": Reason.NOT_RECOGNIZED, "member_id": None, "liveness": "off"}
         text = '[recognition]\nthreshold = 97.5\n[liveness]\nmode = "off"'
