@@ -29,6 +29,7 @@ from tests.acting import Actors
 from tests.builders import make_face
 from tests.fakes_vision import FACES, framed, person, photograph
 from tests.house import Result, run
+from tests.test_report import Parsed
 
 PEOPLE = {
     "obama": ("obama-neutral", "obama-smiling", "obama-speaking"),
@@ -132,7 +133,7 @@ class TestIdentification:
         ("options", "expected"),
         [
             ((), "nobody has 4 usable pictures, 3 to enroll and one to search for: add pictures, or give a smaller"),
-            (("--enrolled", "2", "--gallery", "2"), "--gallery 2: only 1 people have 3 usable pictures"),
+            (("--enrolled", "2", "--gallery", "2"), "--gallery 2: people with 3 usable pictures: 1: add people"),
         ],
     )
     def test_too_few_pictures_are_told(
@@ -146,7 +147,7 @@ class TestIdentification:
         for name in ("biden", "collins"):
             shutil.rmtree(people / name)
         told = evaluate("identification", people, "--enrolled", "2")
-        assert "all 1 people with usable pictures would be enrolled: an open set needs strangers" in told.err
+        assert "--gallery 1: everybody with usable pictures would be enrolled, and an open set needs" in told.err
 
     @pytest.mark.parametrize("empty", [True, False])
     def test_a_folder_without_people_is_told(
@@ -462,6 +463,9 @@ class TestPlots:
         assert content.startswith(begins)
         if kind != ".png":
             assert all(name in content.decode("utf-8") for name in ("FPIR", "FNIR", "threshold"))
+        if kind == ".html":
+            page = Parsed(content.decode("utf-8"))
+            assert (page.tags.count("svg"), page.rows[0]) == (1, ["threshold", "FPIR", "FNIR"])
         if kind == ".svg":
             assert "var(--" not in content.decode("utf-8")
             assert "#0101" not in content.decode("utf-8")

@@ -31,6 +31,8 @@ def evaluate() -> None:
     Pictures go through the same eyes, gates, recognizer and policy as at the
     door; nobody is enrolled, no door is driven, nothing leaves this machine.
     Without a settings file the settings are those that come with the program.
+
+    Example:    smileaccess evaluate identification faces --plot rates.svg
     """
 
 

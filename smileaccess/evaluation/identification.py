@@ -158,13 +158,13 @@ def gallery_size(people: Mapping[str, Sequence[Usable]], plan: Plan) -> int:
     size = math.ceil(able / 2) if plan.gallery is None else plan.gallery
     if size > able:
         raise SmileAccessError(
-            f"evaluate: --gallery {size}: only {able} people have {plan.enrolled + 1} usable pictures: add people, or "
+            f"evaluate: --gallery {size}: people with {plan.enrolled + 1} usable pictures: {able}: add people, or "
             "give a smaller --gallery or --enrolled"
         )
     if size >= seen:
         raise SmileAccessError(
-            f"evaluate: all {seen} people with usable pictures would be enrolled: an open set needs strangers, too: "
-            "add people, or give a smaller --gallery"
+            f"evaluate: --gallery {size}: everybody with usable pictures would be enrolled, and an open set needs "
+            "strangers, too: add people, or give a smaller --gallery"
         )
     return size
 
