@@ -1,7 +1,8 @@
-"""Draws plots as SVG that stands within a page of HTML and takes its colors from it; it opens no window and no file.
+"""Draws plots as SVG that stands within a page of HTML and takes its colors from it, or as files that stand alone.
 
-The same plot gives the same bytes: no date, no random id. Its texts stay texts, so that they are small and can be
-searched, and its colors are CSS variables, so that they fit a dark page as well.
+The same plot gives the same bytes: no date, no random id. Within a page its texts stay texts, so that they are small
+and can be searched, and its colors are CSS variables, so that they fit a dark page as well. It opens no window and
+writes no file.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
@@ -54,12 +55,27 @@ DARK = {
 After the palette of Okabe and Ito, which people with any of the common kinds of color blindness tell apart.
 """
 
+IN_PAGE = {color: color.value for color in Color}
+"""What a plot within a page is drawn with: colors that are looked for afterwards."""
+
+PIXELS = 160
+"""Of a PNG in an inch: sharp on paper and on a screen."""
+
 POINTS = 72
 """Units of an SVG's own scale in an inch, in which sizes are given."""
 
-_SETTINGS: dict[str, Any] = {
+_COLORED = {
     "axes.edgecolor": Color.FAINT,
     "axes.labelcolor": Color.INK,
+    "grid.color": Color.FAINT,
+    "text.color": Color.INK,
+    "xtick.color": Color.FAINT,
+    "xtick.labelcolor": Color.INK,
+    "ytick.color": Color.FAINT,
+    "ytick.labelcolor": Color.INK,
+}
+
+_SETTINGS: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.facecolor": "none",
     "axes.grid": True,
@@ -71,18 +87,12 @@ _SETTINGS: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": "DejaVu Sans",
     "font.size": 9,
-    "grid.color": Color.FAINT,
     "grid.linewidth": 0.6,
     "legend.edgecolor": "none",
     "legend.facecolor": "none",
     "svg.fonttype": "none",
-    "text.color": Color.INK,
     "text.parse_math": False,  # a name may hold a dollar sign
     "timezone": "UTC",  # times are drawn as they are given
-    "xtick.color": Color.FAINT,
-    "xtick.labelcolor": Color.INK,
-    "ytick.color": Color.FAINT,
-    "ytick.labelcolor": Color.INK,
 }
 
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -112,12 +122,29 @@ def svg(name: str, size: tuple[float, float], told: str, draw: Callable[[Figure]
     need_matplotlib()
     from matplotlib.figure import Figure  # noqa: PLC0415 -- heavy
 
-    with _settings(name):
+    with _settings(name, IN_PAGE):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
         file = io.BytesIO()
         figure.savefig(file, format="svg", metadata=_NO_METADATA)
     return _inline(file.getvalue(), name, size, told)
+
+
+def alone(kind: str, size: tuple[float, float], told: str, draw: Callable[[Figure], None]) -> bytes:
+    """Return what `draw` puts on an empty figure as a file of its own, "svg" or "png", on white.
+
+    `size` is in inches, and `told` says in words what is to be seen. Unavailable where matplotlib is missing.
+    """
+    need_matplotlib()
+    from matplotlib.figure import Figure  # noqa: PLC0415 -- heavy
+
+    metadata = {**_NO_METADATA, "Title": told} if kind == "svg" else {"Title": told, "Software": None}
+    with _settings("smileaccess", LIGHT):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure)
+        file = io.BytesIO()
+        figure.savefig(file, format=kind, dpi=PIXELS, facecolor="white", metadata=metadata)
+    return file.getvalue()
 
 
 def label(text: str, most: int = 24) -> str:
@@ -132,11 +159,12 @@ def css_variables(colors: dict[Color, str]) -> str:
 
 
 @contextlib.contextmanager
-def _settings(salt: str) -> Iterator[None]:
+def _settings(salt: str, colors: Mapping[Color, str]) -> Iterator[None]:
     """Draw with our settings, whatever file of settings lies on this machine."""
     import matplotlib as mpl  # noqa: PLC0415 -- heavy
 
-    chosen: Any = {**_SETTINGS, "svg.hashsalt": salt}
+    colored = {name: colors[color] for name, color in _COLORED.items()}
+    chosen: Any = {**_SETTINGS, **colored, "svg.hashsalt": salt}
     with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()
         mpl.rcParams.update(chosen)

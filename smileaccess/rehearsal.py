@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from secrets import SystemRandom
 from typing import TYPE_CHECKING
 
 from smileaccess.cameras.reel import StillsCamera
@@ -27,6 +28,7 @@ from smileaccess.model import (
     Question,
     Reason,
     Sight,
+    Signal,
     Trigger,
 )
 from smileaccess.panels.silent import SilentPanel
@@ -34,11 +36,14 @@ from smileaccess.recorder import Recorder
 
 if TYPE_CHECKING:
     from smileaccess.model import Pixels, Vector
-    from smileaccess.ports import Recognizer, Vision
+    from smileaccess.ports import Camera, Recognizer, Vision
     from smileaccess.settings import Settings
 
 FPS = 10.0
 """Frames a second of virtual time: about what the local eyes see of a camera on a small machine."""
+
+
+_RANDOM = SystemRandom()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +65,15 @@ class Rehearsal:
     looks: tuple[Look, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Played:
+    """How one attempt at a camera ended, what each frame showed, and the answers, by the sequence of their frame."""
+
+    attempt: Attempt
+    sights: tuple[Sight, ...]
+    answers: Mapping[int, Examination]
+
+
 def rehearse(
     settings: Settings,
     pictures: Sequence[tuple[str, Pixels]],
@@ -73,22 +87,43 @@ def rehearse(
     Raises what the caller's vision raises only as the attempt's internal_error, as at the door.
     """
     clock = VirtualClock(datetime.now(UTC))
-    eyes, asked = _WatchedEyes(vision), _WatchedRecognizer(recognizer)
     pixels = [picture for _, picture in pictures]
     camera = StillsCamera(pixels, clock, clock.advance, hold_s=seconds, fps=FPS)
-    panel, inline, ended = SilentPanel(clock), InlineWorker(), list[Attempt]()
+    played = play(settings, camera, clock, vision, recognizer, members)
+    looks = tuple(_look(sight, pictures, seconds, settings, played.answers) for sight in played.sights)
+    return Rehearsal(played.attempt, looks)
+
+
+def play(
+    settings: Settings,
+    camera: Camera,
+    clock: VirtualClock,
+    vision: Vision,
+    recognizer: Recognizer,
+    members: Sequence[Member],
+    *,
+    on_signal: Callable[[Signal], None] = lambda _signal: None,
+    luck: Callable[[], float] = _RANDOM.random,
+) -> Played:
+    """Run one attempt at a camera that moves the clock on; `on_signal` hears what the panel shows.
+
+    `luck` draws from 0..1, as for the controller. Raises what the camera raises when it is started.
+    """
+    eyes, asked = _WatchedEyes(vision), _WatchedRecognizer(recognizer)
+    panel, inline, ended = _ToldPanel(clock, on_signal), InlineWorker(), list[Attempt]()
     recorder = Recorder(_NoRecords())
     ports = Ports(camera, eyes, asked, panel, recorder, clock, inline, inline, inline)
     conduct = Conduct.of(settings)
-    controller = Controller(settings.door.name, ports, conduct, on_attempt=lambda attempt, _who: ended.append(attempt))
+    controller = Controller(
+        settings.door.name, ports, conduct, on_attempt=lambda attempt, _who: ended.append(attempt), luck=luck
+    )
     camera.start()
     panel.start(controller.put_input)
     controller.put(MembersChanged(tuple(members)))
     controller.put(Summoned(Trigger.TRIAL, lambda _id: None))
     while not ended:
         _turn(controller, clock)
-    looks = tuple(_look(sight, pictures, seconds, settings, asked) for sight in eyes.sights)
-    return Rehearsal(ended[0], looks)
+    return Played(ended[0], tuple(eyes.sights), asked.answers)
 
 
 def _turn(controller: Controller, clock: VirtualClock) -> None:
@@ -98,12 +133,16 @@ def _turn(controller: Controller, clock: VirtualClock) -> None:
 
 
 def _look(
-    sight: Sight, pictures: Sequence[tuple[str, Pixels]], seconds: float, settings: Settings, asked: _WatchedRecognizer
+    sight: Sight,
+    pictures: Sequence[tuple[str, Pixels]],
+    seconds: float,
+    settings: Settings,
+    answers: Mapping[int, Examination],
 ) -> Look:
     # A frame's time is a whole number of frame times; a tenth of one keeps rounding from moving it to the next picture.
     place = min(int((sight.frame.captured_at + 0.1 / FPS) / seconds), len(pictures) - 1)
     view = hindrance(sight, settings.limits())
-    return Look(pictures[place][0], sight.frame.captured_at, sight, view, asked.answers.get(sight.frame.sequence))
+    return Look(pictures[place][0], sight.frame.captured_at, sight, view, answers.get(sight.frame.sequence))
 
 
 class InlineWorker:
@@ -112,6 +151,18 @@ class InlineWorker:
     def submit(self, job: Callable[[], object]) -> None:
         """Do the job."""
         job()
+
+
+class _ToldPanel(SilentPanel):
+    """A panel that passes on what it shows."""
+
+    def __init__(self, clock: VirtualClock, on_signal: Callable[[Signal], None]) -> None:
+        super().__init__(clock)
+        self._on_signal = on_signal
+
+    def signal(self, signal: Signal) -> None:
+        super().signal(signal)
+        self._on_signal(signal)
 
 
 class _WatchedEyes:

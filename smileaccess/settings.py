@@ -272,6 +272,11 @@ class RecognitionSettings(_Section):
         return "rekognition" in self.recognizers
 
     @property
+    def local(self) -> bool:
+        """Whether the embedded recognizer is asked at all."""
+        return "embedded" in self.recognizers
+
+    @property
     def falls_back(self) -> bool:
         """Whether another recognizer stands behind the first one."""
         return len(self.recognizers) > 1
@@ -588,6 +593,11 @@ def parse(text: str) -> Settings:
     except (ValueError, RecursionError) as error:  # ValueError: also of int(), for a number of thousands of digits
         hint = ": each [section] may stand once" if "twice" in str(error) else ""
         raise SettingsError([f"settings: not TOML: {error}{hint}"]) from error
+    return checked(document)
+
+
+def checked(document: dict[str, Any]) -> Settings:
+    """Make settings of their values by section; SettingsError names all that is wrong with them."""
     try:
         return Settings.model_validate(document)
     except ValidationError as error:

@@ -262,7 +262,7 @@ class TestEnroll:
 
 class TestMembers:
     def test_list_counts_the_faces_in_this_collection_and_show_names_them(self, enrolled: CloudHouse) -> None:
-        heading, line = enrolled.run("members", "list").out.splitlines()
+        heading, line, *_ = enrolled.run("members", "list").out.splitlines()
         assert heading.split()[2:4] == ["pictures", "faces"]
         assert line.split()[3:5] == ["2", "2"]
         shown = enrolled.run("members", "show", "Barack Obama").out

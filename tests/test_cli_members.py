@@ -339,7 +339,7 @@ class TestForget:
             db.execute("UPDATE members SET document = CAST(replace(document, 'Barack', 'Malory') AS BLOB)")
         assert enrolled.run("members", "forget", member.id, "--yes").code == 0
         listed = enrolled.run("members", "list", "--json")
-        assert listed.json() == {"members": [], "refused": []}
+        assert (listed.json()["members"], listed.json()["refused"]) == ([], [])
 
     def test_the_receipt_for_people_fits_80_columns(self, enrolled: House) -> None:
         shown = enrolled.run("members", "forget", "Barack Obama", "--yes").out
@@ -502,3 +502,21 @@ def test_a_threshold_too_low_for_the_gallery_is_warned_of(people: int, threshold
     """The list names the mark for so many members, and says nothing where it is kept."""
     advice = threshold_advice(people, threshold)
     assert (bool(advice), f"set it to {advised}" in advice) == (bool(advised), bool(advised))
+
+
+@pytest.mark.parametrize(("threshold", "warned"), [(99.0, False), (98.0, True)])
+def test_the_list_shows_the_threshold_that_is_recommended_for_so_many(
+    enrolled: House, threshold: float, warned: bool
+) -> None:
+    """Beside the one that is set; a warning only where that is too low."""
+    with enrolled.config.open("a") as file:
+        file.write(f"[recognition]\nthreshold = {threshold}\n")
+    told = enrolled.run("members", "list")
+    assert told.out.splitlines()[-1] == f"[recognition] threshold = {threshold:g}; recommended for 1 member: 99.0"
+    assert ("set it to 99.0" in told.err) is warned
+    expected = {"present": threshold, "people": 1, "recommended": 99.0}
+    assert enrolled.run("members", "list", "--json").json()["threshold"] == expected
+
+
+def test_an_empty_list_recommends_nothing(house: House) -> None:
+    assert "recommended" not in house.run("members", "list").out

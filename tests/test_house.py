@@ -97,6 +97,8 @@ PURE = {
     "reporting",
     "reports",
     "messages",
+    "evaluation.measuring",
+    "evaluation.replaying",
 }
 """These may import nothing that reaches out of the process, not even of the standard library."""
 
@@ -110,7 +112,7 @@ ADAPTERS = {"vision", "recognizers", "cameras", "panels", "records", "supervisio
 
 ADAPTERS_MAY = VALUES | {"ports", "delivery", "messages", "pins", "signals", "durable", "workers"}
 
-WIRING = {"__init__", "__main__", "daemon", "wiring", "cli", "demo", "doctor", "rehearsal", "fleet"}
+WIRING = {"__init__", "__main__", "daemon", "wiring", "cli", "demo", "doctor", "rehearsal", "fleet", "evaluation"}
 """Where the parts are put together; they may import anything."""
 
 HEAVY = {
@@ -207,7 +209,8 @@ def test_only_what_wires_is_wired_by_nobody() -> None:
 def test_the_pure_modules_touch_nothing(module: str) -> None:
     """They compute; only the model draws an identifier, from time and chance."""
     tools = {name for name in imported(MODULES[module]) if room(name) != "smileaccess"}
-    own = {"model": {"os", "time", "uuid", "numpy", "numpy.typing"}}.get(module, set())
+    numbers = {"numpy", "numpy.typing"}
+    own = {"model": {"os", "time", "uuid"} | numbers, "evaluation.measuring": numbers}.get(module, set())
 
     assert tools - PURE_LIBRARY - own == set()
 

@@ -1,11 +1,12 @@
 """Tests of the cameras that show made pictures."""
 
+from itertools import pairwise
 from threading import Thread
 
 import numpy as np
 import pytest
 
-from smileaccess.cameras.reel import FolderClip, ReelCamera, StillsCamera, letterbox
+from smileaccess.cameras.reel import CaptureCamera, FolderClip, ReelCamera, StillsCamera, letterbox
 from smileaccess.errors import CameraTimedOut, CameraUnavailable, PictureError
 from tests.fakes_devices import PATIENCE_S, FakeClock, picture
 
@@ -269,3 +270,52 @@ def test_stills_of_any_size_come_as_the_camera_s():
     camera = StillsCamera([np.zeros((960, 1280, 3), np.uint8)], clock, clock.advance)
     camera.start()
     assert camera.read(0, 1.0).pixels.shape == (480, 640, 3)
+
+
+def capture(frames, cue_at_s, cued_after, reads):
+    """Return the shades that a capture of so many frames, ten a second, shows; the door cues after so many reads."""
+    clock = FakeClock()
+    pictures = [picture(shade) for shade in range(frames)]
+    camera = CaptureCamera(pictures, clock, clock.advance, fps=10.0, cue_at_s=cue_at_s)
+    camera.start()
+    shades, after = [], 0
+    for number in range(reads):
+        if number == cued_after:
+            camera.cue()
+        frame = camera.read(after, 1.0)
+        after = frame.sequence
+        shades.append(int(frame.pixels[0, 0, 0]))
+    return shades
+
+
+def test_a_capture_without_its_cue_is_played_as_it_is():
+    """Frame by frame, the last one for ever, whatever the door does."""
+    assert capture(4, None, 2, 6) == [0, 1, 2, 3, 3, 3]
+
+
+def test_a_capture_waits_to_and_fro_for_the_cue_of_the_door():
+    """Its cue came after 0.3 s: the frames before it are played on until the door cues; the next one is 0.1 s later."""
+    assert capture(7, 0.3, 9, 12) == [0, 1, 2, 1, 0, 1, 2, 1, 0, 4, 5, 6]
+
+
+def test_a_cue_that_comes_sooner_than_the_captures_own_goes_on_from_there():
+    """The frames between are left out."""
+    assert capture(7, 0.4, 2, 5) == [0, 1, 5, 6, 6]
+
+
+def test_a_capture_sways_over_its_last_second_only():
+    """What was done before does not come again: 20 frames before the cue, of which the last ten are gone back over."""
+    shades = capture(25, 2.0, 99, 45)
+    assert (shades[:20], min(shades[20:])) == (list(range(20)), 9)
+    assert max(abs(b - a) for a, b in pairwise(shades)) == 1
+
+
+def test_a_second_cue_changes_nothing():
+    """Whoever did not answer the first does not begin anew."""
+    clock = FakeClock()
+    camera = CaptureCamera([picture(shade) for shade in range(9)], clock, clock.advance, fps=10.0, cue_at_s=0.2)
+    camera.start()
+    camera.cue()
+    first = [int(camera.read(number, 1.0).pixels[0, 0, 0]) for number in range(3)]
+    camera.cue()
+    assert [*first, int(camera.read(3, 1.0).pixels[0, 0, 0])] == [2, 3, 4, 5]

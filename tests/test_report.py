@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from smileaccess.cli import plots
-from smileaccess.cli.page import FEW_ROWS, MOST_NAMED, Heading, page
+from smileaccess.cli.page import MOST_NAMED, Heading, page
+from smileaccess.cli.paper import FEW_ROWS
 from smileaccess.model import Attempt, Reason
 from smileaccess.reporting import Tally
 from tests.house import THEN, House, attempt

@@ -223,8 +223,12 @@ class StillsCamera:
         if wait_s > 0:
             self._advance(wait_s)
         sequence = max(newest, after + 1)
-        place = floor((sequence - 1) / self._fps / self._hold_s + _ROUNDING)
+        place = self._place((sequence - 1) / self._fps)
         return Frame(self._pictures[min(place, len(self._pictures) - 1)], sequence, self._due(sequence))
+
+    def _place(self, elapsed_s: float) -> int:
+        """Return which picture is seen so long after the start; a place beyond the last means the last."""
+        return floor(elapsed_s / self._hold_s + _ROUNDING)
 
     def prepare(self) -> None:
         """Do nothing: the stills never sleep."""
@@ -239,3 +243,52 @@ class StillsCamera:
 
     def _due(self, sequence: int) -> float:
         return self._started_at + (sequence - 1) / self._fps
+
+
+class CaptureCamera(StillsCamera):
+    """A recorded capture in virtual time, frame by frame; with the moment of its cue it waits for the door's.
+
+    A recording knows nothing of the door that judges it. Where it is known when the person in it saw the cue, the
+    frames before are played on and on, to and fro over the last `SWAY_S`, until the door cues; then come those after.
+    """
+
+    SWAY_S = 1.0
+
+    def __init__(
+        self,
+        frames: Sequence[Pixels],
+        clock: Clock,
+        advance: Callable[[float], None],
+        *,
+        fps: float,
+        cue_at_s: float | None = None,
+    ) -> None:
+        """Take the frames, `fps` a second, and when in them the person saw the cue, in seconds, where that is known."""
+        super().__init__(frames, clock, advance, hold_s=1 / fps, fps=fps)
+        self._cue_place = None if cue_at_s is None else max(1, round(cue_at_s * fps))
+        self._sway = max(1, round(self.SWAY_S * fps))
+        self._cued_s: float | None = None
+
+    def cue(self) -> None:
+        """Tell the person in the recording to smile; only the first time counts."""
+        if self._cued_s is None:
+            self._cued_s = self._clock.monotonic() - self._started_at
+
+    def _place(self, elapsed_s: float) -> int:
+        place, cue = super()._place(elapsed_s), self._cue_place
+        if cue is None:
+            return place
+        if self._cued_s is not None and elapsed_s >= self._cued_s:
+            return cue + super()._place(elapsed_s - self._cued_s)
+        if place < cue:
+            return place
+        back = min(self._sway, cue - 1)
+        return cue - 1 - _to_and_fro(place - cue + 1, back)
+
+
+def _to_and_fro(step: int, length: int) -> int:
+    """Return how far from its end somebody is after so many steps to and fro, 0..length."""
+    if length == 0:
+        return 0
+    turned = step % (2 * length)
+    return min(turned, 2 * length - turned)

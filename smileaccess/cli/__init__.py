@@ -49,6 +49,8 @@ COMMANDS: Mapping[str, Lazy] = {
     "keys": Lazy("smileaccess.cli.keys:keys", "Make and show the keys of this installation."),
     "panel": Lazy("smileaccess.cli.panel:panel", "Try lamps, buzzer and inputs; drive the strike to locked."),
     "camera": Lazy("smileaccess.cli.camera:camera", "See what the camera sees, and what to improve."),
+    "evaluate": Lazy("smileaccess.cli.evaluate:evaluate", "Measure error rates on pictures and captures of your own."),
+    "tune": Lazy("smileaccess.cli.tune:tune", "Show what other settings would have made of past attempts."),
     "config": Lazy("smileaccess.cli.config:config", "Show and check the settings."),
     "doctor": Lazy("smileaccess.cli.doctor:doctor", "Look at the whole installation, and say what to mend."),
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import pwd
 import re
@@ -144,6 +145,19 @@ def logging_as_warnings() -> Iterator[None]:
         structlog.configure(**before)
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the door's log to itself: what there is to say is said by the command."""
+    import structlog  # noqa: PLC0415
+
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
 def _warn_of(_: Any, __: str, line: MutableMapping[str, Any]) -> Any:
     import structlog  # noqa: PLC0415
 
@@ -192,9 +206,11 @@ def _debug_option() -> click.Option:
 class Variadic(click.Command):
     """A command whose --photo takes one file or more: `--photo a.jpg b.jpg` as well as `--photo` before each."""
 
+    variadic = "--photo"
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat the option before each file that follows it, up to the next option."""
-        return super().parse_args(ctx, spread(args, "--photo"))
+        """Repeat the option before each value that follows it, up to the next option."""
+        return super().parse_args(ctx, spread(args, self.variadic))
 
 
 def spread(arguments: Sequence[str], option: str) -> list[str]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from smileaccess.model import Member
     from smileaccess.recognizers.collection import RekognitionCollection
     from smileaccess.registry import Registry
+    from smileaccess.settings import Settings
 
 
 @click.group()
@@ -107,14 +108,36 @@ def list_(app: App, everybody: bool, own: bool, as_json: bool) -> None:
     with reading(app, local=own) as roster:
         shown = [each for each in roster.members if everybody or each.status is not MemberStatus.FORGOTTEN]
     shown.sort(key=lambda each: (each.name.casefold(), each.id))
+    living = sum(each.status is not MemberStatus.FORGOTTEN for each in roster.members)
     if as_json:
         refused = [{"id": each.member_id, "why": each.why} for each in roster.refused]
-        emit({"members": [member_to_plain(each) for each in shown], "refused": refused})
+        mark = threshold_to_plain(living, app.settings())
+        emit({"members": [member_to_plain(each) for each in shown], "refused": refused, "threshold": mark})
         return
     _print_members(app, shown)
-    living = sum(each.status is not MemberStatus.FORGOTTEN for each in roster.members)
-    if advice := threshold_advice(living, app.settings().recognition.threshold):
+    _print_threshold(living, app.settings())
+
+
+def _print_threshold(people: int, settings: Settings) -> None:
+    """Say which threshold is recommended for so many, where the embedded recognizer is asked at all."""
+    if not people or not settings.recognition.local:
+        return
+    told = threshold_to_plain(people, settings)
+    say()
+    say(
+        f"[recognition] threshold = {told['present']:g}; recommended for {counted(people, 'member')}: "
+        f"{told['recommended']:.1f}"
+    )
+    if advice := threshold_advice(people, settings.recognition.threshold):
         warn(advice)
+
+
+def threshold_to_plain(people: int, settings: Settings) -> dict[str, Any]:
+    """Return the embedded recognizer's threshold in the settings, and the mark for so many members."""
+    from smileaccess.recognizers.similarity import recommended_threshold  # noqa: PLC0415
+
+    present = settings.recognition.threshold
+    return {"present": present, "people": people, "recommended": round(recommended_threshold(people), 6)}
 
 
 def _print_members(app: App, shown: Sequence[Member]) -> None:

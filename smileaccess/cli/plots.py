@@ -58,7 +58,7 @@ def times(name: str, told: str, bars: Bars) -> str:
         axes.set_ylabel(f"attempts per {bars.step.name}")
         _along_time(axes, bars)
         _whole_numbers(axes, "y")
-        _legend(axes)
+        legend(axes)
 
     return drawing.svg(name, (WIDTH, 2.8), told, draw)
 
@@ -144,7 +144,7 @@ def _distribution(axes: Axes, found: Similarities, verdicts: Sequence[Verdict]) 
         axes.axvline(nines(found.threshold), color=Color.INK, linewidth=1.2, linestyle="--", label=told)
     axes.set_ylim(0, max(*below, 1) * 1.08)
     _whole_numbers(axes, "y")
-    _legend(axes)
+    legend(axes)
 
 
 def _span(found: Similarities) -> tuple[int, int]:
@@ -160,6 +160,11 @@ def _span(found: Similarities) -> tuple[int, int]:
 
 def _along_nines(axes: Axes, found: Similarities) -> None:
     low, high = (place / BINS_A_DECADE for place in _span(found))
+    along_nines(axes, low, high)
+
+
+def along_nines(axes: Axes, low: float, high: float) -> None:
+    """Make the x axis one of similarities between two places on the scale of nines."""
     axes.set_xlim(low, high)
     places: dict[float, str] = {}
     for mark in _MARKS:
@@ -187,7 +192,7 @@ def latencies(name: str, told: str, stages: Mapping[str, Mapping[int, int]]) -> 
         axes.set_ylim(len(spans) - 0.5, -0.5)
         axes.set_yticks(range(len(spans)), [label(stage) for stage in stages])
         axes.grid(visible=False, axis="y")
-        _legend(axes)
+        legend(axes)
 
     return drawing.svg(name, (WIDTH, 1.1 + 0.32 * len(stages)), told, draw)
 
@@ -213,7 +218,7 @@ def doors(name: str, told: str, counts: Mapping[str, tuple[int, int]]) -> str:
         axes.tick_params(left=False)
         axes.grid(visible=False, axis="y")
         _whole_numbers(axes, "x")
-        _legend(axes)
+        legend(axes)
 
     return drawing.svg(name, (WIDTH, 1.1 + 0.26 * len(counts)), told, draw)
 
@@ -257,7 +262,7 @@ def _whole_numbers(axes: Axes, which: str) -> None:
     axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def _legend(axes: Axes) -> None:
+def legend(axes: Axes, columns: int = 3) -> None:
     """Put the legend above the plot, where it hides nothing."""
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.2, handlelength=1.4)
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=columns, borderaxespad=0.2, handlelength=1.4)

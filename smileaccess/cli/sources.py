@@ -18,6 +18,7 @@ from smileaccess.errors import KeysError, RecordsFailed, SettingsError, ShutOut,
 
 if TYPE_CHECKING:
     from smileaccess.keys import KeyKind, KeyRing
+    from smileaccess.model import Member
     from smileaccess.ports import Confirmations, EventWriter, Members, RecordReader
     from smileaccess.records.mysql.central import CentralRecords
     from smileaccess.records.mysql.people import CentralMembers
@@ -137,15 +138,20 @@ def members_list(
 
 def names(app: App, source: Source) -> dict[str, str]:
     """Return the members' names by id as far as they can be read here and were signed; none without enroller.pub."""
+    return {each.id: each.name for each in signed_members(app, source)}
+
+
+def signed_members(app: App, source: Source) -> tuple[Member, ...]:
+    """Return the members as far as they can be read here and were signed; none without enroller.pub."""
     from smileaccess.keys import KeyKind  # noqa: PLC0415
     from smileaccess.membership import load_roster  # noqa: PLC0415
 
     try:
         public = app.keys(KeyKind.ENROLLER_PUBLIC).enroller_public
-        return {each.id: each.name for each in load_roster(source.members, public).members}
+        return load_roster(source.members, public).members
     except KeysError:
-        return {}
+        return ()
     except (RecordsFailed, ShutOut):
         if not source.central:
             raise
-        return {}  # a reader's account may not read the signed documents
+        return ()  # a reader's account may not read the signed documents

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from smileaccess.cli.common import (
     number,
     pass_app,
     photo_option,
+    quiet,
     row,
     say,
     table,
@@ -53,7 +53,7 @@ def try_(app: App, photos: tuple[Path, ...], liveness: str | None, seconds: floa
     """
     from smileaccess.vision.pictures import load_picture  # noqa: PLC0415 -- Pillow
 
-    settings = _with_liveness(app.settings(), liveness)
+    settings = with_liveness(app.settings(), liveness)
     pictures = [(path.name, load_picture(path)) for path in photos]
     rehearsal, members = _rehearse(app, settings, pictures, seconds)
     known = {member.id: member.name for member in members}
@@ -73,27 +73,15 @@ def _rehearse(
     from smileaccess.rehearsal import rehearse  # noqa: PLC0415
 
     keys = app.keys(KeyKind.ENROLLER_PUBLIC, KeyKind.TEMPLATES)
-    with reading(app) as source, app.paying() as tab, closing(wiring.make_eyes(settings)) as eyes, _quiet():
+    with reading(app) as source, app.paying() as tab, closing(wiring.make_eyes(settings)) as eyes, quiet():
         members = load_roster(source.members, keys.enroller_public).members
         with closing(wiring.make_recognizer(settings, eyes, keys, tab, ready=True)) as recognizer:
             recognizer.use(members)
             return rehearse(settings, pictures, seconds, eyes, recognizer, members), members
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the door's log to itself: what there is to say is said by the command."""
-    import structlog  # noqa: PLC0415
-
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    try:
-        yield
-    finally:
-        structlog.configure(**before)
-
-
-def _with_liveness(settings: Settings, mode: str | None) -> Settings:
+def with_liveness(settings: Settings, mode: str | None) -> Settings:
+    """Return the settings with another mode of liveness, where one is given."""
     if mode is None:
         return settings
     from smileaccess.liveness import needs_s  # noqa: PLC0415

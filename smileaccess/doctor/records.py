@@ -184,7 +184,8 @@ def _openable(site: Site, having: list[Member]) -> Remark:
             except KeysError as error:
                 return told(error)
             count += 1
-    marked = f"for so many the threshold should be {recommended_threshold(len(having)):.1f} or more"
+    present = site.settings.recognition.threshold
+    marked = f"threshold {present:g}, for so many {recommended_threshold(len(having)):.1f} or more is recommended"
     return fine(f"{len(having)} with {count} face templates, which open with the key templates; {marked}")
 
 

@@ -1,0 +1,1 @@
+"""Error rates on the owner's own pictures and captures, measured with the code that decides at the door."""
