@@ -21,12 +21,13 @@ from pydantic_core import ErrorDetails
 from smileaccess.approach import ApproachRules
 from smileaccess.ballot import STANDARDS
 from smileaccess.door import DoorRules
+from smileaccess.doorway import DoorwayRules
 from smileaccess.errors import SettingsError
 from smileaccess.examining import ExaminingRules
 from smileaccess.gates import EnrollmentLimits, Limits
 from smileaccess.liveness import LivenessRules
 from smileaccess.model import Emotion, LivenessMode
-from smileaccess.pins import Level, Pins, problems
+from smileaccess.pins import INPUTS, Level, Pins, problems
 from smileaccess.policy import EmotionRule, LockOutRules, Rules
 from smileaccess.spending import MILLION, SpendingRules
 
@@ -142,6 +143,11 @@ class DoorSettings(_Section):
     approach_rest_s: float = Field(5.0, ge=0, le=3600)
     approach_rest_limit_s: float = Field(300.0, ge=0, le=86400)
     place: Literal["inner", "outer"] = "inner"
+    held_open_s: float = Field(30.0, ge=5, le=3600)
+    forced_open: Literal["auto", "on", "off"] = "auto"
+    relock_on_close: bool = True
+    hold_limit_s: float = Field(28800.0, ge=60, le=86400)
+    hold_gap_s: float = Field(0.5, ge=0, le=5)
 
 
 class CameraSettings(_Section):
@@ -202,6 +208,8 @@ class GpioSettings(_Section):
     contact_open: Level = "high"
     tamper: int = Field(-1, ge=-1, le=27)
     tamper_active: Level = "high"
+    fire: int = Field(-1, ge=-1, le=27)
+    fire_active: Level = "high"
     lamps: Literal["three", "rgb"] = "three"
     green: int = Field(-1, ge=-1, le=27)
     amber: int = Field(-1, ge=-1, le=27)
@@ -475,7 +483,18 @@ class Settings(_Section):
 
     def door_rules(self) -> DoorRules:
         """Return the pure door's part."""
-        return DoorRules(**self.door.model_dump(include={"unlock_s", "attempt_s", "cool_down_s"}))
+        told = self.door.model_dump(include={"unlock_s", "attempt_s", "cool_down_s"})
+        return DoorRules(**told, turn_s=self.gpio.strike_cap_s, gap_s=self.door.hold_gap_s)
+
+    def inputs(self) -> frozenset[str]:
+        """Return the inputs that the panel has, by their names in `[gpio]`."""
+        return frozenset(INPUTS) & set(self.pins().connected()) if self.panel.kind == "gpio" else frozenset()
+
+    def doorway_rules(self) -> DoorwayRules:
+        """Return what is made of the door contact; without a REX whoever goes out would look like a burglar."""
+        wired = self.inputs()
+        told = {"auto": "rex" in wired, "on": True, "off": False}[self.door.forced_open]
+        return DoorwayRules("contact" in wired, self.door.held_open_s, told, self.door.relock_on_close)
 
     def pins(self) -> Pins:
         """Return what hangs on which line of the GPIO chip."""

@@ -334,7 +334,8 @@ def test_settings_that_just_go_together(text: str) -> None:
         (
             "[door]\nqqq = 5",
             "settings: [door] qqq: no such setting: known are name, unlock_s, attempt_s, cool_down_s, approach, "
-            "approach_rest_s, approach_rest_limit_s, place",
+            "approach_rest_s, approach_rest_limit_s, place, held_open_s, forced_open, relock_on_close, hold_limit_s, "
+            "hold_gap_s",
         ),
         ("[dor]", "settings: [dor]: no such section: did you mean door?"),
         ("[qqq]", f"settings: [qqq]: no such section: known are {', '.join(Settings.model_fields)}"),
