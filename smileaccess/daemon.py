@@ -19,7 +19,7 @@ from smileaccess.clock import SystemClock
 from smileaccess.conduct import Conduct
 from smileaccess.control import ControlServer, Groups
 from smileaccess.controller import Controller
-from smileaccess.errors import PanelError, RecordsUnavailable, SettingsError
+from smileaccess.errors import AlertsUnavailable, PanelError, RecordsUnavailable, SettingsError
 from smileaccess.events import ConductChanged, Event, Noted, Pressed, StopAsked
 from smileaccess.jobs import Ports
 from smileaccess.model import Attempt, Bill, DoorEvent, DoorInput, LivenessMode, Signal, uuid7
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from smileaccess.records.spool import Spool
     from smileaccess.settings import Settings
 
-RESTART_SECTIONS = frozenset({"camera", "panel", "gpio", "records", "mysql", "keys", "control", "log"})
+RESTART_SECTIONS = frozenset({"camera", "panel", "gpio", "records", "mysql", "alerts", "keys", "control", "log"})
 """Sections of which a change takes effect at the next start only."""
 
 STOP_S = 5.0
@@ -133,6 +133,7 @@ class Daemon:
         """
         stack.enter_context(_only_daemon(Path(self._settings.records.database)))
         server = self._claimed_socket(stack)
+        self._send_alerts(stack)
         stack.callback(self._panel.close)
         self._panel.secure()
         records, cut_off = self._open_records()
@@ -187,6 +188,21 @@ class Daemon:
         stack.callback(lambda: ports.writing.submit(lambda: recorder.event_later(self._event("stop"))))
         stack.callback(self._lock)
         return controller
+
+    def _send_alerts(self, stack: ExitStack) -> None:
+        """Let alerts leave the box, where there are channels; the door goes on without them."""
+        try:
+            alerts = wiring.make_alerts(self._settings, self.crash)
+        except (SettingsError, AlertsUnavailable) as error:
+            log.error("alerts cannot be sent", kind="alerts_unusable", error=str(error))
+            return
+        if alerts is None:
+            return
+        from smileaccess.supervision.journal import heard_by  # noqa: PLC0415
+
+        alerts.start()
+        stack.callback(alerts.close, STOP_S)
+        stack.enter_context(heard_by(alerts.hear))
 
     def _ready(self, controller: Controller) -> None:
         log.info("ready", kind="ready", door=self._name, version=__version__)

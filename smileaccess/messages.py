@@ -227,6 +227,19 @@ _LIFE = {
         "`systemctl restart smileaccess`, when nobody stands at the door.",
         WARNING,
     ),
+    "alerts_unusable": Message(
+        "Alerts cannot be sent",
+        "The file of the channels cannot be read, or Apprise is not installed; the line says which. The door goes on.",
+        "`smileaccess alerts test`, then restart the daemon.",
+        ERROR,
+    ),
+    "alert_unsent": Message(
+        "An alert was not taken",
+        "The network is away, or the service refused it. It is tried again for a day, with what comes meanwhile.",
+        "`smileaccess alerts test` says why, for each channel.",
+        WARNING,
+    ),
+    "alert_channel_back": Message("A channel takes alerts again", "It did not before.", NOTHING_TO_DO, INFO),
     "log_lost": Message(
         "The log lost lines",
         "They came faster than they could be written, or could not be written at all.",

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from smileaccess.alerting import DEFAULT_TOPICS, TOPICS, AlertRules
 from smileaccess.approach import ApproachRules
 from smileaccess.ballot import STANDARDS
 from smileaccess.door import DoorRules
@@ -125,6 +126,13 @@ def _some(items: tuple[Emotion, ...]) -> tuple[Emotion, ...]:
         raise ValueError("must name at least one emotion")
     if Emotion.UNKNOWN in items:
         raise ValueError("must not hold unknown, which no face can be asked for")
+    return items
+
+
+def _topics(items: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = [item for item in items if item not in TOPICS]
+    if unknown:
+        raise ValueError(f"must hold some of {', '.join(TOPICS)}")
     return items
 
 
@@ -355,6 +363,15 @@ class MysqlSettings(_Section):
     max_stale_h: float = Field(24.0, ge=0.1, le=720)
 
 
+class AlertsSettings(_Section):
+    """The `[alerts]` section."""
+
+    channels_file: str = ""
+    about: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_topics)] = DEFAULT_TOPICS
+    per_hour: int = Field(20, ge=1, le=1000)
+    repeat_s: float = Field(600.0, ge=10, le=86400)
+
+
 class KeysSettings(_Section):
     """The `[keys]` section."""
 
@@ -395,6 +412,7 @@ class Settings(_Section):
     enrollment: EnrollmentSettings = EnrollmentSettings()
     records: RecordsSettings = RecordsSettings()
     mysql: MysqlSettings = MysqlSettings()
+    alerts: AlertsSettings = AlertsSettings()
     keys: KeysSettings = KeysSettings()
     control: ControlSettings = ControlSettings()
     log: LogSettings = LogSettings()
@@ -465,6 +483,15 @@ class Settings(_Section):
     def _database_is_told_who(self) -> Settings:
         if self.mysql.addresses and not self.mysql.user:
             raise ValueError('[mysql] user = "": must name the account to use at [mysql] addresses')
+        return self
+
+    @model_validator(mode="after")
+    def _alerts_are_not_filtered_out(self) -> Settings:
+        if self.alerts.channels_file and self.log.level in {"warning", "error"}:
+            raise ValueError(
+                f'[log] level = "{self.log.level}": must be "info" or "debug" with [alerts] channels_file, '
+                "since alerts are made of the log's lines"
+            )
         return self
 
     @model_validator(mode="after")
@@ -554,6 +581,10 @@ class Settings(_Section):
             attempts_per_minute=spending.attempts_per_minute,
             attempt_calls=self.rekognition.max_calls,
         )
+
+    def alert_rules(self) -> AlertRules:
+        """Return what is told to the owner, and how often."""
+        return AlertRules(frozenset(self.alerts.about), self.alerts.per_hour, self.alerts.repeat_s)
 
     def lock_out_rules(self) -> LockOutRules:
         """Return the rules of the progressive lock-out."""

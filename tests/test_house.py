@@ -34,9 +34,11 @@ INNER: dict[str, set[str]] = {
     "examining": {"model", "ballot", "gates", "liveness"},
     "conduct": {"approach", "door", "doorway", "examining", "policy", "settings"},
     "events": {"model", "errors", "conduct"},
+    "alerting": {"messages"},
     "settings": {
         "model",
         "errors",
+        "alerting",
         "approach",
         "ballot",
         "door",
@@ -95,6 +97,7 @@ PURE = {
     "examining",
     "signals",
     "canonical",
+    "alerting",
     "approach",
     "ballot",
     "pins",
@@ -112,7 +115,7 @@ PURE_LIBRARY = {
 ADAPTERS = {"vision", "recognizers", "cameras", "panels", "records", "supervision"}
 """A folder is a port; each may import this, and itself."""
 
-ADAPTERS_MAY = VALUES | {"ports", "delivery", "messages", "pins", "signals", "durable", "workers"}
+ADAPTERS_MAY = VALUES | {"ports", "alerting", "delivery", "messages", "pins", "signals", "durable", "workers"}
 
 WIRING = {"__init__", "__main__", "daemon", "wiring", "cli", "demo", "doctor", "rehearsal", "fleet"}
 """Where the parts are put together; they may import anything."""
@@ -122,6 +125,7 @@ HEAVY = {
     "numpy",
     "PIL",
     "cryptography",
+    "apprise",
     "boto3",
     "botocore",
     "pymysql",
