@@ -32,7 +32,7 @@ TOPICS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "signature": ("member_refused", "face_refused", "members_unusable"),
         "strike": ("strike_failed", "strike_stuck", "strike_lost", "strike_back", "guard_failed"),
         "crash": ("crashed", "attempt_cut_off", "denied_internal_error"),
-        "orders": ("control_lock", "control_hold", "control_release", "hold_over"),
+        "orders": ("control_lock", "control_hold", "control_release", "hold_over", "office_hours_began"),
     }
 )
 """What an owner may want to hear of, and the kinds of the journal that belong to it."""

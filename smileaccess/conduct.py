@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from smileaccess.approach import ApproachRules
@@ -20,7 +22,8 @@ class Conduct:
     """Every rule that a reload may change, the waits for the workers in seconds, and the price of a billed call.
 
     `inputs` are those that the panel has, by their names in the settings; `hold_limit_s` is the longest that an
-    operator may hold the door unlocked for.
+    operator may hold the door unlocked for. `office_ends_at` returns when the office hours end that cover a moment
+    (both UTC), None where none do.
     """
 
     door: DoorRules = field(default_factory=DoorRules)
@@ -35,6 +38,7 @@ class Conduct:
     doorway: DoorwayRules = field(default_factory=DoorwayRules)
     inputs: frozenset[str] = frozenset()
     hold_limit_s: float = 28800.0
+    office_ends_at: Callable[[datetime], datetime | None] | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Conduct:

@@ -81,6 +81,9 @@ _STATES = {
 }
 """What a report says of an input that stays as it is until another one says otherwise."""
 
+RECORDED_S = 2.0
+"""Office hours that are not on record within so many seconds do not begin; the next member tries anew."""
+
 LOCKED = "an operator has locked the door: `smileaccess door release` takes that back"
 
 AWAKE_S = 10.0
@@ -102,14 +105,16 @@ class Controller:
         *,
         lock_out: LockOut | None = None,
         lock: Lock | None = None,
+        released: datetime | None = None,
         newest: datetime | None = None,
         on_attempt: Callable[[Attempt, str], None] = lambda _attempt, _who: None,
         luck: Callable[[], float] = _RANDOM.random,
     ) -> None:
         """Take the door's `name`, what to drive and how.
 
-        `lock_out`, `lock` (an operator's) and `newest` are what the record says at the start; `on_attempt` hears, on
-        the controller's thread, of each attempt that has ended, with the member's name or ""; `luck` draws from 0..1.
+        `lock_out`, `lock` (an operator's), `released` (when one last released the door) and `newest` are what the
+        record says at the start; `on_attempt` hears, on the controller's thread, of each attempt that has ended, with
+        the member's name or ""; `luck` draws from 0..1.
         """
         self._name = name
         self._ports = ports
@@ -136,9 +141,12 @@ class Controller:
             ports.clock,
             self._note,
             on_shut=lambda: self._step(doors.Shut()),
-            on_entered=lambda _cause: None,
+            on_entered=self._somebody_came,
             on_alarm=self._show_rest,
         )
+        self._office_asked = False
+        # Office hours that an operator ended do not begin anew before the next ones.
+        self._office_rests_until = None if released is None else self._office_end(released)
         self._states: dict[str, bool] = {"tamper": False, "fire": False}
         self._moved = False
         self._next_conduct: Conduct | None = None
@@ -277,6 +285,8 @@ class Controller:
 
     def _pass_time(self) -> None:
         now = self._ports.clock.monotonic()
+        if self._door.renew_at is not None and now >= self._door.renew_at:
+            self._check_office_hours()
         self._step(doors.TimePassed())
         running = self._running
         if running is not None and self._door.phase is Phase.EXAMINING:
@@ -415,6 +425,8 @@ class Controller:
         granted = self._running if command.cause == "granted" else None
         freed = doorway.Freed(command.cause, command.for_s, None if granted is None else granted.attempt.id)
         self._contact.hear(freed, self._conduct.doorway)
+        if not self._conduct.doorway.contact:
+            self._somebody_came(command.cause)
 
     def _de_energize(self) -> None:
         if not self._strike.de_energize():
@@ -432,6 +444,43 @@ class Controller:
         self._note("hold_over", command.why, detail)
         self._contact.hear(doorway.HoldStopped(), self._conduct.doorway)
         self._show_rest()
+
+    # --- office hours
+
+    def _office_end(self, at: datetime) -> datetime | None:
+        """Return when the office hours end that cover a moment (UTC), None where there are none then."""
+        ends_at = self._conduct.office_ends_at
+        return None if ends_at is None else ends_at(at)
+
+    def _somebody_came(self, cause: str) -> None:
+        """Have the door held unlocked from the first member in on, where it is office hours; on record first."""
+        now = self._ports.clock.now()
+        end = self._office_end(now)
+        rests = self._office_rests_until is not None and now < self._office_rests_until
+        busy = self._door.hold is not None or self._door.locked or self._office_asked
+        if cause != "granted" or end is None or rests or busy or not self._clock_trusted():
+            return
+        self._office_asked = True
+        for_s = (end - now).total_seconds()
+        detail = {"until": stamp(end)}
+        event = DoorEvent(uuid7(), self._name, now, "office_hours_began", "smileaccess", "somebody is in", detail)
+        expires = self._ports.clock.monotonic() + RECORDED_S
+        self._jobs.put_down_order(HoldAsked(event, for_s, "office_hours", expires, self._office_answered))
+
+    def _office_answered(self, trouble: str) -> None:
+        self._office_asked = False
+        if trouble:
+            log.warning("office hours did not begin", kind="office_hours_failed", error=trouble)
+
+    def _check_office_hours(self) -> None:
+        """End office hours that the clock, or other settings, do not cover any more; no turn begins after that."""
+        hold = self._door.hold
+        if hold is None or hold.cause != "office_hours":
+            return
+        if not self._clock_trusted():
+            self._step(doors.HoldEnded("the clock cannot be trusted"))
+        elif self._office_end(self._ports.clock.now()) is None:
+            self._step(doors.HoldEnded("it is not office hours any more"))
 
     # --- an attempt
 
@@ -667,6 +716,7 @@ class Controller:
         self._step(doors.LockReleased())
         self._step(doors.HoldEnded("an operator released the door"))
         self._lock_out, self._locked_until = LockOut(), now
+        self._office_rests_until = self._office_end(self._ports.clock.now())
         asked.answer(("", ended))
         log.warning(
             "released by an operator", kind="control_release", who=asked.event.who, why=asked.event.why, ended=ended
@@ -706,6 +756,7 @@ class Controller:
             "held": self._held(now),
             "contact": None if "contact" not in wired else "open" if self._contact.open else "closed",
             "door_alarm": self._contact.in_alarm,
+            "office_hours": self._office_hours(),
             **{name: state if name in wired else None for name, state in self._states.items()},
             "members": self._active,
             "recognizer": self._recognizer_status(now),
@@ -720,6 +771,14 @@ class Controller:
     def _held(self, now: float) -> dict[str, Any] | None:
         hold = self._door.hold
         return None if hold is None else {"cause": hold.cause, "for_s": round(hold.until - now)}
+
+    def _office_hours(self) -> dict[str, Any] | None:
+        if self._conduct.office_ends_at is None:
+            return None
+        end, rest = self._office_end(self._ports.clock.now()), self._office_rests_until
+        on = self._door.hold is not None and self._door.hold.cause == "office_hours"
+        ended = end is not None and rest is not None and self._ports.clock.now() < rest
+        return {"on": on, "until": None if end is None else stamp(end), "ended_by_operator": ended}
 
     def _recognizer_status(self, now: float) -> dict[str, Any]:
         health = self._ports.recognizer.health()

@@ -152,7 +152,14 @@ class Daemon:
         ports = self._ports(stack, eyes, recognizer, recorder, writing)
         conduct = Conduct.of(self._settings)
         controller = Controller(
-            self._name, ports, conduct, lock_out=lock_out, lock=lock, newest=newest, on_attempt=self._on_attempt
+            self._name,
+            ports,
+            conduct,
+            lock_out=lock_out,
+            lock=lock,
+            released=since,
+            newest=newest,
+            on_attempt=self._on_attempt,
         )
         self._controller = controller
         if self._settings.recognition.cloud:

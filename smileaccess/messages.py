@@ -313,6 +313,18 @@ _STRIKE = {
         "`smileaccess door release` ends it.",
         WARNING,
     ),
+    "office_hours_began": Message(
+        "Office hours began: the door is unlocked",
+        "The first member came in while [office_hours] schedule holds: anybody can come in until it ends.",
+        "`smileaccess door release` ends it until the next office hours.",
+        WARNING,
+    ),
+    "office_hours_failed": Message(
+        "Office hours did not begin",
+        "They could not be put on record in time, the door was locked meanwhile, or the strike did not move.",
+        "The next member who comes in tries anew. Where it comes often, `smileaccess doctor`.",
+        WARNING,
+    ),
     "hold_over": Message(
         "The door is held unlocked no longer",
         "The time was over, or somebody or something ended it: the line says which.",

@@ -246,6 +246,7 @@ class Rig:
         *,
         lock_out: LockOut | None = None,
         lock: Lock | None = None,
+        released_after_s: float | None = None,
         newest_after_s: float | None = None,
         paid: Callable[[str], int] = lambda _attempt: 0,
     ) -> None:
@@ -283,6 +284,7 @@ class Rig:
             conduct,
             lock_out=lock_out,
             lock=lock,
+            released=None if released_after_s is None else self.at(released_after_s),
             newest=newest,
             on_attempt=self._ended,
             luck=lambda: 0.5,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -245,7 +245,7 @@ def test_what_went_wrong_is_told_for_each_channel(post: Post) -> None:
 
 
 def test_a_channel_that_hangs_delays_nobody(post: Post) -> None:
-    """Who tells something goes on at once, and the other channel has its message long before the hanging one is over."""
+    """Who tells something goes on at once, and the other channel has its message while this one hangs."""
     with silence() as hanging:
         alerts = Alerts("front", [hanging, post.address], Limiter(AlertRules()))
         alerts.start()
@@ -400,6 +400,3 @@ def test_a_door_without_its_channels_runs_all_the_same(tmp_path_factory: pytest.
         door.start()
         [line] = door.logged("alerts cannot be sent")
         assert (line["kind"], "/nowhere" in line["error"]) == ("alerts_unusable", True)
-
-
-Make = Callable[..., Alerts]

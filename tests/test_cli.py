@@ -290,6 +290,7 @@ class TestDoorStatus:
         "locked_out_s": 0.0,
         "operator_lock": None,
         "held": None,
+        "office_hours": None,
         "contact": None,
         "door_alarm": False,
         "tamper": None,
@@ -342,6 +343,19 @@ class TestDoorStatus:
         assert self.lines(None, held=held)["held unlocked"] == "by an operator, for another 2 h"
         held["cause"] = "office_hours"
         assert self.lines(None, held=held)["held unlocked"] == "for office hours, for another 2 h"
+
+    def test_office_hours_are_told_of_where_there_are_any(self) -> None:
+        """Whether they hold now, and whether the door is unlocked for them."""
+        assert "office hours" not in self.lines(None)
+        told = {"on": False, "until": None, "ended_by_operator": False}
+        assert self.lines(None, office_hours=told)["office hours"] == "not now"
+        told["until"] = "2026-11-22T12:00:00Z"
+        assert self.lines(None, office_hours=told)["office hours"].endswith(
+            f"{local(NOW)}, from the first member in on"
+        )
+        assert self.lines(None, office_hours={**told, "on": True})["office hours"] == f"until {local(NOW)}"
+        ended = self.lines(None, office_hours={**told, "ended_by_operator": True})
+        assert ended["office hours"].startswith("ended by an operator, until")
 
     def test_the_inputs_are_told_of_that_are_there(self) -> None:
         """A door without a contact has no line about one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Thread
 from typing import Any
 
@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smileaccess.approach import ApproachRules
+from smileaccess.conduct import Conduct
 from smileaccess.controller import AWAKE_S, LOCKED
 from smileaccess.door import DoorRules
+from smileaccess.doorway import DoorwayRules
 from smileaccess.errors import (
     CameraTimedOut,
     CameraUnavailable,
@@ -49,7 +51,7 @@ from smileaccess.reports import REPORTS
 from tests.builders import ANN, BOB, make_event, make_face, make_member, make_quality, make_sight
 from tests.doors import eventually
 from tests.fakes import CONDUCT, Rig, energized, granted
-from tests.fakes_devices import PATIENCE_S
+from tests.fakes_devices import PATIENCE_S, FakeClock
 
 STRANGER = (Candidate(BOB, 42.0),)
 REX, ENTRY, APPROACH, QUIT = DoorInput.REX, DoorInput.ENTRY, DoorInput.APPROACH, DoorInput.QUIT
@@ -1440,6 +1442,149 @@ def test_a_stop_ends_a_hold_on_record() -> None:
     rig.settle()
     rig.tell(StopAsked())
     assert (rig.panel.held, orders(rig)) == (False, ["control_hold", "hold_over"])
+
+
+# --- office hours
+
+
+OFFICE_S = 3600.0
+
+
+def office(rig_starts_s: float = 1000.0, **more: Any) -> Conduct:
+    """Return rules with office hours in the first hour after a rig's start."""
+    start = FakeClock(rig_starts_s).now()
+
+    def ends_at(at: datetime) -> datetime | None:
+        end = start + timedelta(seconds=OFFICE_S)
+        return end if start <= at < end else None
+
+    return replace(CONDUCT, office_ends_at=ends_at, **more)
+
+
+WITH_CONTACT = DoorwayRules(contact=True)
+
+
+def came_in(rig: Rig) -> Rig:
+    """Let a member in."""
+    assert granted(rig.attempt())
+    rig.settle()
+    return rig
+
+
+def test_office_hours_begin_with_the_first_member_in() -> None:
+    """On record before the door stays unlocked, and they end with their span."""
+    rig = Rig(office())
+    rig.wait(60.0)
+    assert (rig.panel.held, rig.status()["office_hours"]["on"]) == (False, False)
+    came_in(rig)
+    assert orders(rig) == ["office_hours_began"]
+    rig.wait(1800.0)
+    assert (rig.status()["held"]["cause"], rig.status()["office_hours"]["on"]) == ("office_hours", True)
+    rig.wait(OFFICE_S)
+    assert (rig.panel.held, rig.status()["held"], orders(rig)) == (False, None, ["office_hours_began", "hold_over"])
+
+
+def test_outside_office_hours_a_member_is_let_in_as_ever() -> None:
+    """And where none are set."""
+    later = Rig(office())
+    later.wait(OFFICE_S)
+    for rig in (later, Rig()):
+        came_in(rig)
+        rig.wait(6.0)
+        assert (rig.panel.held, rig.status()["held"]) == (False, None)
+
+
+def test_with_a_contact_they_begin_when_the_door_was_opened() -> None:
+    """Who was let in and went away has not begun the day."""
+    rig = came_in(Rig(office(doorway=WITH_CONTACT)))
+    assert rig.status()["held"] is None
+    rig.wait(10.0)
+    assert orders(rig) == ["not_entered"]
+    came_in(rig)
+    rig.press(DoorInput.DOOR_OPENED)
+    rig.settle()
+    assert rig.status()["held"]["cause"] == "office_hours"
+    rig.press(DoorInput.DOOR_CLOSED)
+    assert rig.panel.held
+
+
+@pytest.mark.parametrize("way", ["rex", "unlock", "refused"])
+def test_only_a_member_begins_them(way: str) -> None:
+    """Neither who goes out, nor an operator's unlock, nor somebody who was refused."""
+    rig = Rig(office())
+    if way == "rex":
+        rig.press(REX)
+    elif way == "unlock":
+        rig.unlock()
+    else:
+        rig.recognizer.who = STRANGER
+        rig.attempt()
+    rig.settle()
+    assert rig.status()["held"] is None
+
+
+@pytest.mark.parametrize("ending", ["release", "lock"])
+def test_an_operator_ends_them_until_the_next_ones(ending: str) -> None:
+    """The next member in begins them no more today; after a restart neither."""
+    rig = came_in(Rig(office()))
+    if ending == "lock":
+        rig.lock()
+        rig.settle()
+        assert not rig.panel.held
+    rig.release()
+    rig.settle()
+    assert (rig.panel.held, rig.status()["office_hours"]["ended_by_operator"]) == (False, True)
+    rig.rest()
+    came_in(rig)
+    assert rig.status()["held"] is None
+
+    again = came_in(Rig(office(), released_after_s=0.0))
+    assert again.status()["held"] is None
+    assert came_in(Rig(office(), released_after_s=-60.0)).status()["held"] is not None
+
+
+def test_an_untrusted_clock_begins_none() -> None:
+    """Nobody knows whether it is office hours."""
+    rig = Rig(office())
+    rig.clock.is_synchronized = False
+    came_in(rig)
+    assert rig.status()["held"] is None
+
+
+@pytest.mark.parametrize("how", ["untrusted", "set forward", "settings"])
+def test_they_end_where_the_clock_or_the_settings_say_so(how: str) -> None:
+    """Within one turn, and on record."""
+    rig = came_in(Rig(office()))
+    rig.wait(60.0)
+    if how == "untrusted":
+        rig.clock.is_synchronized = False
+    elif how == "set forward":
+        rig.clock.epoch += timedelta(hours=2)
+    else:
+        rig.tell(ConductChanged(CONDUCT))
+    rig.wait(12.0)
+    assert (rig.panel.held, orders(rig)) == (False, ["office_hours_began", "hold_over"])
+
+
+def test_office_hours_that_cannot_be_recorded_do_not_begin(lines: list[Any]) -> None:
+    """No record, no entry; the next member tries anew."""
+    rig = Rig(office())
+    rig.records.broken = {"event"}
+    came_in(rig)
+    assert rig.status()["held"] is None
+    assert [line["kind"] for line in lines if line.get("kind") == "office_hours_failed"] == ["office_hours_failed"]
+    rig.records.broken = set()
+    rig.rest()
+    assert came_in(rig).status()["held"] is not None
+
+
+def test_rex_opens_in_office_hours() -> None:
+    """Also in the gap between two turns."""
+    rig = came_in(Rig(office()))
+    while rig.panel.held:
+        rig.wait(0.1)
+    rig.press(REX)
+    assert rig.panel.energized
 
 
 # --- random events

@@ -96,6 +96,7 @@ def lines(told: dict[str, Any]) -> list[tuple[str, str]]:
         ("busy", "no" if told["phase"] == "idle" else told["phase"]),
         ("locked by", _lock(told["operator_lock"])),
         ("held unlocked", _held(told["held"])),
+        *_office_hours(told["office_hours"]),
         ("locked out", f"for {told['locked_out_s']:.0f} s" if told["locked_out_s"] else "no"),
         *_inputs(told),
         ("active members", str(told["members"])),
@@ -120,6 +121,18 @@ def _held(told: dict[str, Any] | None) -> str:
         return "no"
     by = {"hold": "by an operator", "office_hours": "for office hours"}[told["cause"]]
     return f"{by}, for another {_ago(told['for_s'])}"
+
+
+def _office_hours(told: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Return whether it is office hours, where there are any."""
+    if told is None:
+        return []
+    if told["until"] is None:
+        return [("office hours", "not now")]
+    until = f"until {local(datetime.fromisoformat(told['until']))}"
+    if told["ended_by_operator"]:
+        return [("office hours", f"ended by an operator, {until}")]
+    return [("office hours", until if told["on"] else f"{until}, from the first member in on")]
 
 
 def _inputs(told: dict[str, Any]) -> list[tuple[str, str]]:
