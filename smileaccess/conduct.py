@@ -56,4 +56,5 @@ class Conduct:
             settings.doorway_rules(),
             settings.inputs(),
             settings.door.hold_limit_s,
+            settings.office_ends_at(),
         )

@@ -10,8 +10,9 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,6 +31,7 @@ from smileaccess.liveness import LivenessRules
 from smileaccess.model import Emotion, LivenessMode
 from smileaccess.pins import INPUTS, Level, Pins, problems
 from smileaccess.policy import EmotionRule, LockOutRules, Rules
+from smileaccess.schedules import Schedule
 from smileaccess.spending import MILLION, SpendingRules
 
 DEFAULT_PATH = Path("/etc/smileaccess/smileaccess.toml")
@@ -339,6 +341,25 @@ class EnrollmentSettings(_Section):
     consent_text: str = Field("", max_length=64)
 
 
+class OfficeHoursSettings(_Section):
+    """The `[office_hours]` section."""
+
+    schedule: str = ""
+    time_zone: str = ""
+
+    @model_validator(mode="after")
+    def _readable(self) -> OfficeHoursSettings:
+        if not self.schedule:
+            return self
+        if not self.time_zone:
+            raise ValueError('time_zone = "": must name the zone that schedule is meant in, such as "Europe/Vienna"')
+        try:
+            Schedule.parse(self.schedule, self.time_zone)
+        except ValueError as error:
+            raise ValueError(f"schedule = {json.dumps(self.schedule)}: {error}") from error
+        return self
+
+
 class RecordsSettings(_Section):
     """The `[records]` section."""
 
@@ -409,6 +430,7 @@ class Settings(_Section):
     spending: SpendingSettings = SpendingSettings()
     rules: RulesSettings = RulesSettings()
     lockout: LockOutSettings = LockOutSettings()
+    office_hours: OfficeHoursSettings = OfficeHoursSettings()
     enrollment: EnrollmentSettings = EnrollmentSettings()
     records: RecordsSettings = RecordsSettings()
     mysql: MysqlSettings = MysqlSettings()
@@ -581,6 +603,20 @@ class Settings(_Section):
             attempts_per_minute=spending.attempts_per_minute,
             attempt_calls=self.rekognition.max_calls,
         )
+
+    def office_ends_at(self) -> Callable[[datetime], datetime | None] | None:
+        """Return what says when the office hours end that cover a moment (both UTC), None where there are none."""
+        if not self.office_hours.schedule:
+            return None
+        schedule = Schedule.parse(self.office_hours.schedule, self.office_hours.time_zone)
+
+        def ends_at(at: datetime) -> datetime | None:
+            if not schedule.covers(at):
+                return None
+            # Hours without an end begin anew each day, with the first member in.
+            return schedule.ends_at(at) or at + timedelta(days=1)
+
+        return ends_at
 
     def alert_rules(self) -> AlertRules:
         """Return what is told to the owner, and how often."""

@@ -25,6 +25,7 @@ INNER: dict[str, set[str]] = {
     "liveness": {"model"},
     "door": {"model"},
     "doorway": set(),
+    "schedules": set(),
     "orders": {"model", "encoding"},
     "gates": {"model"},
     "signals": {"model"},
@@ -48,6 +49,7 @@ INNER: dict[str, set[str]] = {
         "liveness",
         "pins",
         "policy",
+        "schedules",
         "spending",
     },
     # Small tools that know nothing of a door.
@@ -98,6 +100,7 @@ PURE = {
     "signals",
     "canonical",
     "alerting",
+    "schedules",
     "approach",
     "ballot",
     "pins",
@@ -215,7 +218,8 @@ def test_only_what_wires_is_wired_by_nobody() -> None:
 def test_the_pure_modules_touch_nothing(module: str) -> None:
     """They compute; only the model draws an identifier, from time and chance."""
     tools = {name for name in imported(MODULES[module]) if room(name) != "smileaccess"}
-    own = {"model": {"os", "time", "uuid", "numpy", "numpy.typing"}}.get(module, set())
+    # The rules of the world's time zones are the system's data, and nobody's own.
+    own = {"model": {"os", "time", "uuid", "numpy", "numpy.typing"}, "schedules": {"zoneinfo"}}.get(module, set())
 
     assert tools - PURE_LIBRARY - own == set()
 
