@@ -1,11 +1,11 @@
-"""The operator's socket: status, attempt, unlock and pictures for enrollment, as events of the controller.
+"""The operator's socket: status, attempt, unlock, lock, hold, release, and pictures, as events of the controller.
 
 Who calls is asked of the kernel, never of the caller. It drives no adapter but reads the camera for pictures, and
 answers nothing before the use is on its way to the record.
 
-One line of JSON is the request: {"command": ..., "why": ...}; one line of JSON the reply: {"ok": true, ...} or
-{"ok": false, "error": ..., "permitted": ...}. `pictures` is answered by one picture, its pixels in base64, and by
-another for each empty line sent after that.
+One line of JSON is the request: {"command": ..., "why": ...}, for `hold` with "for_s"; one line of JSON the reply:
+{"ok": true, ...} or {"ok": false, "error": ..., "permitted": ...}. `pictures` is answered by one picture,
+its pixels in base64, and by another for each empty line sent after that.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 import structlog
 
 from smileaccess.errors import CameraError, ControlError, ControlUnavailable, NotPermitted
-from smileaccess.events import Event, Noted, StatusAsked, Summoned, UnlockAsked
+from smileaccess.events import Event, HoldAsked, LockAsked, Noted, ReleaseAsked, StatusAsked, Summoned, UnlockAsked
 from smileaccess.model import DoorEvent, Trigger, uuid7
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ ANSWER_S = 3.0
 """How long the controller may take for an answer, and a caller for a request, in seconds."""
 
 UNLOCK_S = 2.0
-"""An unlock that is not on record within so many seconds opens nothing."""
+"""An unlock, a hold or a release that is not on record within so many seconds does nothing."""
 
 MOST_CALLERS = 16
 """Callers who are served at a time; further ones wait until one of these has gone."""
@@ -76,6 +76,9 @@ ALLOWED: Mapping[str, tuple[str, ...]] = {
     "status": ("look", "operate", "enroll"),
     "attempt": ("operate",),
     "unlock": ("operate",),
+    "lock": ("operate",),
+    "hold": ("operate",),
+    "release": ("operate",),
     "pictures": ("enroll",),
 }
 """Which of the groups may use a command."""
@@ -237,6 +240,9 @@ class ControlServer:
             "status": self._status,
             "attempt": self._attempt,
             "unlock": self._unlock,
+            "lock": self._lock,
+            "hold": lambda who, what: self._hold(who, what, request.get("for_s")),
+            "release": self._release,
             "pictures": lambda who, what: self._pictures(connection, who, what),
         }
         if not isinstance(command, str) or command not in handlers or not isinstance(why, str):
@@ -270,14 +276,42 @@ class ControlServer:
         yield {"ok": True, "attempt": attempt_id}
 
     def _unlock(self, caller: Caller, why: str) -> Iterator[dict[str, Any]]:
-        if not why.strip():
-            raise ControlError('control: an unlock needs a reason for the record: --why "..."')
+        _need_reason("an unlock", why)
         event = self._event(caller, "control_unlock", why)
         expires = self._clock.monotonic() + UNLOCK_S
         trouble: str = self._answer(lambda answer: self._put(UnlockAsked(event, expires, answer)))
         if trouble:
             raise ControlError(f"control: not unlocked: {trouble}")
         yield {"ok": True}
+
+    def _lock(self, caller: Caller, why: str) -> Iterator[dict[str, Any]]:
+        _need_reason("a lock", why)
+        event = self._event(caller, "control_lock", why)
+        trouble: str = self._answer(lambda answer: self._put(LockAsked(event, answer)))
+        if trouble:
+            raise ControlError(f"control: locked, but {trouble}")
+        yield {"ok": True}
+
+    def _hold(self, caller: Caller, why: str, for_s: Any) -> Iterator[dict[str, Any]]:
+        _need_reason("a hold", why)
+        if isinstance(for_s, bool) or not isinstance(for_s, int | float) or not 0 < for_s < math.inf:
+            raise ControlError(f"control: for_s = {for_s!r}: must say for how many seconds: --for 2h")
+        event = self._event(caller, "control_hold", why)
+        event = replace(event, detail={**event.detail, "for_s": for_s})
+        expires = self._clock.monotonic() + UNLOCK_S
+        trouble: str = self._answer(lambda answer: self._put(HoldAsked(event, for_s, "hold", expires, answer)))
+        if trouble:
+            raise ControlError(f"control: not held unlocked: {trouble}")
+        yield {"ok": True}
+
+    def _release(self, caller: Caller, why: str) -> Iterator[dict[str, Any]]:
+        _need_reason("a release", why)
+        event = self._event(caller, "control_release", why)
+        expires = self._clock.monotonic() + UNLOCK_S
+        trouble, ended = self._answer(lambda answer: self._put(ReleaseAsked(event, expires, answer)))
+        if trouble:
+            raise ControlError(f"control: not released: {trouble}")
+        yield {"ok": True, "ended": ended}
 
     def _pictures(self, connection: socket.socket, caller: Caller, why: str) -> Iterator[dict[str, Any]]:
         self._put(Noted(self._event(caller, "control_pictures", why)))
@@ -308,6 +342,11 @@ class ControlServer:
         # Half a surrogate pair, which JSON lets through, could not be put on record.
         said = why.encode("utf-8", "backslashreplace").decode()[:500]
         return DoorEvent(uuid7(), self._door, self._clock.now(), kind, caller.user, said, {"uid": caller.uid})
+
+
+def _need_reason(what: str, why: str) -> None:
+    if not why.strip():
+        raise ControlError(f'control: {what} needs a reason for the record: --why "..."')
 
 
 def _send_last(connection: socket.socket, reply: Mapping[str, Any]) -> None:
@@ -423,6 +462,19 @@ class ControlClient:
         """Have the strike energized once; ControlError where it was not, NotPermitted."""
         self._ask("unlock", why)
 
+    def lock(self, why: str) -> None:
+        """Have nobody let in until a release; ControlError where it is not on record, NotPermitted."""
+        self._ask("lock", why)
+
+    def hold(self, why: str, for_s: float) -> None:
+        """Have the door held unlocked for so many seconds; ControlError where it is not, NotPermitted."""
+        self._ask("hold", why, for_s=for_s)
+
+    def release(self, why: str) -> list[str]:
+        """End lock, hold and lock-out, and return which of them there were; ControlError, NotPermitted."""
+        ended: list[str] = self._ask("release", why)["ended"]
+        return ended
+
     def pictures(self, why: str = "") -> Iterator[Pixels]:
         """Yield what the door's camera sees now, BGR, a fresh picture each time one is asked for."""
         import numpy as np  # noqa: PLC0415 -- heavy, and only needed here
@@ -439,8 +491,8 @@ class ControlClient:
             raise ControlError("control: not connected: use the client as a context manager")
         return self._socket
 
-    def _ask(self, command: str, why: str) -> dict[str, Any]:
-        return self._told(json.dumps({"command": command, "why": why}).encode())
+    def _ask(self, command: str, why: str, **more: float) -> dict[str, Any]:
+        return self._told(json.dumps({"command": command, "why": why, **more}).encode())
 
     def _told(self, line: bytes) -> dict[str, Any]:
         """Send a line and return the reply to it."""

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from smileaccess import door as doors
+from smileaccess import doorway
 from smileaccess.approach import Rest, next_rest
 from smileaccess.canonical import journal_fields, level, sentence
+from smileaccess.contact import Contact
 from smileaccess.door import Door, Phase
 from smileaccess.encoding import stamp
 from smileaccess.errors import PanelUnavailable, RecognizerError, SmileAccessError
@@ -27,16 +29,19 @@ from smileaccess.events import (
     Closed,
     ConductChanged,
     Event,
+    HoldAsked,
+    LockAsked,
     MembersChanged,
     Noted,
     Opened,
+    Ordered,
     Pressed,
+    ReleaseAsked,
     Seen,
     StatusAsked,
     StopAsked,
     Summoned,
     UnlockAsked,
-    Unlocked,
 )
 from smileaccess.examining import Ask, Examining
 from smileaccess.jobs import Jobs, Ports
@@ -55,6 +60,7 @@ from smileaccess.model import (
     Trigger,
     uuid7,
 )
+from smileaccess.orders import TOLD_S, Lock
 from smileaccess.policy import LockOut, decide, next_lock_out
 from smileaccess.reports import REPORTS
 from smileaccess.running import Running, fault_of
@@ -63,9 +69,23 @@ from smileaccess.strike import Strike
 
 if TYPE_CHECKING:
     from smileaccess.conduct import Conduct
+    from smileaccess.errors import RecordsError
 
 CUES = 8
 """Draws for the moments of later cues; each attempt to smile before the cue uses up one."""
+
+_STATES = {
+    DoorInput.TAMPERED: {"tamper": True},
+    DoorInput.TAMPER_CLEARED: {"tamper": False},
+    DoorInput.FIRE: {"fire": True},
+    DoorInput.FIRE_CLEARED: {"fire": False},
+}
+"""What a report says of an input that stays as it is until another one says otherwise."""
+
+RECORDED_S = 2.0
+"""Office hours that are not on record within so many seconds do not begin; the next member tries anew."""
+
+LOCKED = "an operator has locked the door: `smileaccess door release` takes that back"
 
 AWAKE_S = 10.0
 """How long the approach sensor keeps the panel showing that the door is awake."""
@@ -85,14 +105,17 @@ class Controller:
         conduct: Conduct,
         *,
         lock_out: LockOut | None = None,
+        lock: Lock | None = None,
+        released: datetime | None = None,
         newest: datetime | None = None,
         on_attempt: Callable[[Attempt, str], None] = lambda _attempt, _who: None,
         luck: Callable[[], float] = _RANDOM.random,
     ) -> None:
         """Take the door's `name`, what to drive and how.
 
-        `lock_out` and `newest` are what the record says at the start; `on_attempt` hears, on the controller's
-        thread, of each attempt that has ended, with the member's name or ""; `luck` draws from 0..1.
+        `lock_out`, `lock` (an operator's), `released` (when one last released the door) and `newest` are what the
+        record says at the start; `on_attempt` hears, on the controller's thread, of each attempt that has ended, with
+        the member's name or ""; `luck` draws from 0..1.
         """
         self._name = name
         self._ports = ports
@@ -101,7 +124,9 @@ class Controller:
         self._luck = luck
         self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._jobs = Jobs(ports, self._queue.put)
-        self._door = Door()
+        self._door = Door(locked=lock is not None)
+        self._lock = lock
+        self._lock_told_at = ports.clock.monotonic()
         self._running: Running | None = None
         self._members: Mapping[str, Member] = {}
         self._active = 0
@@ -114,6 +139,17 @@ class Controller:
         self._strike = Strike(
             ports.panel, ports.clock, lambda cause, error: self._note("strike_failed", error, {"cause": cause})
         )
+        self._contact = Contact(
+            ports.clock,
+            self._note,
+            on_shut=lambda: self._step(doors.Shut()),
+            on_entered=self._somebody_came,
+            on_alarm=self._show_rest,
+        )
+        self._office_asked = False
+        # Office hours that an operator ended do not begin anew before the next ones.
+        self._office_rests_until = None if released is None else self._office_end(released)
+        self._states: dict[str, bool] = {"tamper": False, "fire": False}
         self._moved = False
         self._next_conduct: Conduct | None = None
         self._last: Attempt | None = None
@@ -162,7 +198,9 @@ class Controller:
     @property
     def next_deadline(self) -> float | None:
         """When time alone will next change something (monotonic seconds)."""
-        times = [doors.next_deadline(self._door), self._awake_until, self._strike.retry_at]
+        times = [doors.next_deadline(self._door), self._awake_until, self._strike.retry_at, self._contact.next_deadline]
+        if self._lock is not None:
+            times.append(self._lock_told_at + TOLD_S)
         if self._running is not None and self._door.phase is Phase.EXAMINING:
             times.append(self._running.examining.next_deadline())
         return min((t for t in times if t is not None), default=None)
@@ -203,10 +241,14 @@ class Controller:
                 self._take_over_conduct()
             case StatusAsked():
                 event.answer(self._status())
-            case UnlockAsked():
-                self._jobs.put_down_unlock(event)
-            case Unlocked():
-                self._unlocked(event)
+            case LockAsked():
+                self._lock_now(event)
+            case UnlockAsked() | HoldAsked():
+                self._opening_asked(event)
+            case ReleaseAsked():
+                self._jobs.put_down_order(event)
+            case Ordered():
+                self._ordered(event)
             case Noted():
                 self._jobs.put_down(event.event)
             case StopAsked():
@@ -240,6 +282,8 @@ class Controller:
 
     def _pass_time(self) -> None:
         now = self._ports.clock.monotonic()
+        if self._door.renew_at is not None and now >= self._door.renew_at:
+            self._check_office_hours()
         self._step(doors.TimePassed())
         running = self._running
         if running is not None and self._door.phase is Phase.EXAMINING:
@@ -248,14 +292,25 @@ class Controller:
         if self._awake_until is not None and now >= self._awake_until:
             self._awake_until = None
             self._show_rest()
-
         if self._strike.retry_at is not None and now >= self._strike.retry_at:
             self._de_energize()
+        self._contact.hear(doorway.TimePassed(), self._conduct.doorway)
+        if self._lock is not None and now >= self._lock_told_at + TOLD_S:
+            self._lock_told_at = now
+            self._note("lock_kept", "an operator's lock goes on", {"locked": self._lock.told()})
 
     def _show_rest(self) -> None:
-        if self.idle:
-            at_fault = self._strike.stuck or self._strike.lost
-            self._ports.panel.signal(Signal.FAULT if at_fault else Signal.LOCKED)
+        """Show how the door stands when nobody is being looked at."""
+        if self._door.phase is Phase.IDLE and (self.idle or self._door.hold is not None or self._contact.in_alarm):
+            self._ports.panel.signal(self._resting)
+
+    @property
+    def _resting(self) -> Signal:
+        if self._strike.stuck or self._strike.lost:
+            return Signal.FAULT
+        if self._contact.in_alarm:
+            return Signal.ALARM
+        return Signal.LOCKED if self._door.hold is None else Signal.OPEN
 
     # --- inputs
 
@@ -289,6 +344,10 @@ class Controller:
         severity, why = REPORTS[report]
         getattr(log, severity)(why, kind=report.value, door=self._name)
         self._note(report.value, why, {})
+        self._states |= _STATES.get(report, {})
+        if report in {DoorInput.DOOR_OPENED, DoorInput.DOOR_CLOSED}:
+            opened = report is DoorInput.DOOR_OPENED
+            self._contact.hear(doorway.Opened() if opened else doorway.Closed(), self._conduct.doorway)
         if report in {DoorInput.STRIKE_LOST, DoorInput.STRIKE_BACK}:
             self._strike.lost = report is DoorInput.STRIKE_LOST
             if self._strike.lost:
@@ -322,13 +381,17 @@ class Controller:
             case doors.Record():
                 self._record(command.decision)
             case doors.Lapse():
-                self._lapse(command.decision)
+                self._lapse(command.decision, command.reason)
             case doors.Abandon():
                 self._abandon()
             case doors.Energize():
                 self._energize(command)
             case doors.DeEnergize():
                 self._de_energize()
+            case doors.Pause():
+                self._strike.de_energize()
+            case doors.HoldOver():
+                self._hold_over(command)
             case doors.Announce():
                 # What was granted is told by the strike itself, which may have failed.
                 if command.decision.outcome is not Outcome.GRANTED:
@@ -339,10 +402,27 @@ class Controller:
     def _energize(self, command: doors.Energize) -> None:
         """Move the strike first; whatever else there is to say about it comes after."""
         self._moved = self._strike.energize(command.for_s, command.cause)
-        self._ports.panel.signal(Signal.OPEN if self._moved else Signal.FAULT)
-        if command.cause == "rex" and self._moved:
+        if not self._moved:
+            self._ports.panel.signal(Signal.FAULT)
+            self._step(doors.HoldEnded("the strike did not move"))
+            return
+        if command.cause != "renewed":
+            self._ports.panel.signal(Signal.OPEN)
+            self._tell_the_contact(command)
+        if command.cause == "rex":
             self._note("rex", "request to exit", {"for_s": command.for_s})
             log.info("opened from inside", kind="rex", door=self._name)
+
+    def _tell_the_contact(self, command: doors.Energize) -> None:
+        """Let the contact know what an opening from now on belongs to."""
+        if self._door.hold is not None and command.cause == self._door.hold.cause:
+            self._contact.hear(doorway.HoldBegan(), self._conduct.doorway)
+            return
+        granted = self._running if command.cause == "granted" else None
+        freed = doorway.Freed(command.cause, command.for_s, None if granted is None else granted.attempt.id)
+        self._contact.hear(freed, self._conduct.doorway)
+        if not self._conduct.doorway.contact:
+            self._somebody_came(command.cause)
 
     def _de_energize(self) -> None:
         if not self._strike.de_energize():
@@ -350,7 +430,53 @@ class Controller:
         elif self._running is not None and self._door.phase is Phase.EXAMINING:
             self._ports.panel.signal(self._running.shown)
         else:
-            self._ports.panel.signal(Signal.LOCKED)
+            self._ports.panel.signal(self._resting)
+        self._contact.hear(doorway.Relocked(), self._conduct.doorway)
+
+    def _hold_over(self, command: doors.HoldOver) -> None:
+        """Put down that the door is held unlocked no longer."""
+        detail = {"cause": command.cause}
+        log.warning("the door is held unlocked no longer", kind="hold_over", why=command.why, **detail)
+        self._note("hold_over", command.why, detail)
+        self._contact.hear(doorway.HoldStopped(), self._conduct.doorway)
+        self._show_rest()
+
+    # --- office hours
+
+    def _office_end(self, at: datetime) -> datetime | None:
+        """Return when the office hours end that cover a moment (UTC), None where there are none then."""
+        ends_at = self._conduct.office_ends_at
+        return None if ends_at is None else ends_at(at)
+
+    def _somebody_came(self, cause: str) -> None:
+        """Have the door held unlocked from the first member in on, where it is office hours; on record first."""
+        now = self._ports.clock.now()
+        end = self._office_end(now)
+        rests = self._office_rests_until is not None and now < self._office_rests_until
+        busy = self._door.hold is not None or self._door.locked or self._office_asked
+        if cause != "granted" or end is None or rests or busy or not self._clock_trusted():
+            return
+        self._office_asked = True
+        for_s = (end - now).total_seconds()
+        detail = {"until": stamp(end)}
+        event = DoorEvent(uuid7(), self._name, now, "office_hours_began", "smileaccess", "somebody is in", detail)
+        expires = self._ports.clock.monotonic() + RECORDED_S
+        self._jobs.put_down_order(HoldAsked(event, for_s, "office_hours", expires, self._office_answered))
+
+    def _office_answered(self, trouble: str) -> None:
+        self._office_asked = False
+        if trouble:
+            log.warning("office hours did not begin", kind="office_hours_failed", error=trouble)
+
+    def _check_office_hours(self) -> None:
+        """End office hours that the clock, or other settings, do not cover any more; no turn begins after that."""
+        hold = self._door.hold
+        if hold is None or hold.cause != "office_hours":
+            return
+        if not self._clock_trusted():
+            self._step(doors.HoldEnded("the clock cannot be trusted"))
+        elif self._office_end(self._ports.clock.now()) is None:
+            self._step(doors.HoldEnded("it is not office hours any more"))
 
     # --- an attempt
 
@@ -365,11 +491,12 @@ class Controller:
         bound = log.bind(attempt_id=attempt.id, door=self._name)
         deadline = now + self._conduct.door.attempt_s
         running = Running(attempt, examining, self._conduct, bound, deadline, locked_out=now < self._locked_until)
+        running.operator_locked = self._door.locked
         self._running = running
         self._jobs.open_row(running)
         if self._strike.lost:
             self._fail(running, Reason.INTERNAL_ERROR, PanelUnavailable(REPORTS[DoorInput.STRIKE_LOST][1]))
-        elif running.locked_out:
+        elif running.locked_out or running.operator_locked:
             self._judge()
         else:
             self._ports.camera.prepare()
@@ -440,17 +567,18 @@ class Controller:
         getattr(running.log, level(attempt))(sentence(attempt), **journal_fields(attempt), chain=str(event.head))
         self._ended(running, attempt)
 
-    def _lapse(self, decision: Decision) -> None:
-        """The decision was not durable in time: the strike stays, and the record is mended when it can be.
+    def _lapse(self, decision: Decision, reason: Reason) -> None:
+        """The decision was not durable in time, or is not carried out: the strike stays, and the record is mended.
 
-        A denial stays what it is, and only its row comes late; a grant becomes a fault.
+        A denial stays what it is, and only its row comes late; a grant becomes a denial for `reason`.
         """
         running, self._running = self._running, None
         if running is None:
             return
         if decision.outcome is Outcome.GRANTED:
-            decision = Decision(Outcome.DENIED, Reason.RECORDS_UNAVAILABLE, decision.member_id)
-            self._note("grant_lapsed", "not on record in time; no entry", {"attempt": running.attempt.id})
+            decision = Decision(Outcome.DENIED, reason, decision.member_id)
+            why = LOCKED if reason is Reason.OPERATOR_LOCKED else "not on record in time; no entry"
+            self._note("grant_lapsed", why, {"attempt": running.attempt.id})
         attempt = running.lapsed = self._completed(running, decision)
         self._jobs.finish_row_later(attempt)
         self._ports.panel.signal(signal_for(decision))
@@ -467,6 +595,12 @@ class Controller:
         if self._lock_out != before:
             remaining_s = self._lock_out.remaining_s(closed_at, running.conduct.lock_out)
             self._locked_until = self._ports.clock.monotonic() + remaining_s
+            if remaining_s:
+                log.warning(
+                    "too many refusals in a row: nobody is let in for a while",
+                    kind="lock_out",
+                    for_s=round(remaining_s),
+                )
         now = self._ports.clock.monotonic()
         rules = running.conduct.approaching
         self._rest = next_rest(self._rest, attempt.trigger, attempt.outcome, attempt.reason, now, rules)
@@ -492,13 +626,51 @@ class Controller:
 
     # --- operators and the record
 
-    def _unlocked(self, event: Unlocked) -> None:
-        asked = event.asked
-        if event.error is not None or self._ports.clock.monotonic() >= asked.expires:
+    def _lock_now(self, asked: LockAsked) -> None:
+        """Lock at once, whatever becomes of the record; an attempt under way ends."""
+        now = self._ports.clock.monotonic()
+        self._lock = self._lock or Lock(asked.event.at, asked.event.who)
+        self._lock_told_at = now
+        running = self._running
+        self._step(doors.LockOrdered())
+        if running is not None and self._door.phase is Phase.EXAMINING:
+            running.operator_locked = True
+            self._judge()
+        log.warning("locked by an operator", kind="control_lock", who=asked.event.who, why=asked.event.why)
+        self._jobs.put_down_order(asked)
+
+    def _opening_asked(self, asked: UnlockAsked | HoldAsked) -> None:
+        """Have it put on record first; what may not be done is on record as refused."""
+        trouble = LOCKED if self._door.locked else ""
+        limit_s = self._conduct.hold_limit_s
+        if isinstance(asked, HoldAsked) and asked.cause == "hold" and not 0 < asked.for_s <= limit_s:
+            trouble = f"{asked.for_s:g} s: must be more than 0, and at most [door] hold_limit_s = {limit_s:g}"
+        if trouble:
+            detail = {**asked.event.detail, "refused": trouble}
+            self._jobs.put_down(replace(asked.event, detail=detail))
+            asked.answer(trouble)
+        else:
+            self._jobs.put_down_order(asked)
+
+    def _ordered(self, event: Ordered) -> None:
+        """Carry out what is on record by now."""
+        match event.asked:
+            case UnlockAsked():
+                self._unlock(event.asked, event.error)
+            case HoldAsked():
+                self._hold(event.asked, event.error)
+            case ReleaseAsked():
+                self._release(event.asked, event.error)
+            case LockAsked():
+                self._locked(event.asked, event.error)
+
+    def _unlock(self, asked: UnlockAsked, error: RecordsError | None) -> None:
+        if error is not None or self._ports.clock.monotonic() >= asked.expires:
             asked.answer("the unlock could not be put on record in time")
             return
+        self._moved = False
         self._step(doors.UnlockRecorded(asked.expires))
-        asked.answer("" if self._moved else "the strike did not move: see the journal")
+        asked.answer(self._what_happened())
         log.info(
             "unlocked by an operator",
             kind="control_unlock",
@@ -506,6 +678,57 @@ class Controller:
             why=asked.event.why,
             moved=self._moved,
         )
+
+    def _hold(self, asked: HoldAsked, error: RecordsError | None) -> None:
+        now = self._ports.clock.monotonic()
+        if error is not None or now >= asked.expires:
+            asked.answer("the hold could not be put on record in time")
+            return
+        self._moved = False
+        self._step(doors.HoldRecorded(doors.Hold(now + asked.for_s, asked.cause), asked.expires))
+        asked.answer(self._what_happened())
+        log.warning(
+            "the door is held unlocked",
+            kind=asked.event.kind,
+            who=asked.event.who,
+            why=asked.event.why,
+            for_s=round(asked.for_s),
+            moved=self._moved,
+        )
+
+    def _what_happened(self) -> str:
+        """Return why the strike did not move, empty where it did."""
+        if self._moved:
+            return ""
+        return LOCKED if self._door.locked else "the strike did not move: see the journal"
+
+    def _release(self, asked: ReleaseAsked, error: RecordsError | None) -> None:
+        now = self._ports.clock.monotonic()
+        if error is not None or now >= asked.expires:
+            asked.answer(("the release could not be put on record in time", ()))
+            return
+        standing = {
+            "lock": self._lock is not None,
+            "hold": self._door.hold is not None,
+            "lock-out": now < self._locked_until,
+        }
+        ended = tuple(name for name, stood in standing.items() if stood)
+        self._lock = None
+        self._step(doors.LockReleased())
+        self._step(doors.HoldEnded("an operator released the door"))
+        self._lock_out, self._locked_until = LockOut(), now
+        self._office_rests_until = self._office_end(self._ports.clock.now())
+        asked.answer(("", ended))
+        log.warning(
+            "released by an operator", kind="control_release", who=asked.event.who, why=asked.event.why, ended=ended
+        )
+
+    def _locked(self, asked: LockAsked, error: RecordsError | None) -> None:
+        if error is None:
+            asked.answer("")
+            return
+        self._jobs.put_down(asked.event)
+        asked.answer("it is not on record yet, so that a restart would end it: see the journal")
 
     def _note(self, kind: str, why: str, detail: Mapping[str, Any]) -> None:
         self._jobs.put_down(DoorEvent(uuid7(), self._name, self._ports.clock.now(), kind, "smileaccess", why, detail))
@@ -522,7 +745,7 @@ class Controller:
         return said if self._last is None else f"{said}; last: {sentence(self._last)}"
 
     def _status(self) -> dict[str, Any]:
-        now = self._ports.clock.monotonic()
+        now, wired = self._ports.clock.monotonic(), self._conduct.inputs
         return {
             "door": self._name,
             "phase": self._door.phase.value,
@@ -530,6 +753,12 @@ class Controller:
             "attempt": self._door.attempt,
             "locked_out_s": round(max(0.0, self._locked_until - now), 1),
             "failures": self._lock_out.failures,
+            "operator_lock": None if self._lock is None else self._lock.told(),
+            "held": self._held(now),
+            "contact": None if "contact" not in wired else "open" if self._contact.open else "closed",
+            "door_alarm": self._contact.in_alarm,
+            "office_hours": self._office_hours(),
+            **{name: state if name in wired else None for name, state in self._states.items()},
             "members": self._active,
             "recognizer": self._recognizer_status(now),
             "spending": self._ports.spending(),
@@ -539,6 +768,18 @@ class Controller:
             "started_at": stamp(self._started_at),
             "last": None if self._last is None else {"id": self._last.id, **journal_fields(self._last)},
         }
+
+    def _held(self, now: float) -> dict[str, Any] | None:
+        hold = self._door.hold
+        return None if hold is None else {"cause": hold.cause, "for_s": round(hold.until - now)}
+
+    def _office_hours(self) -> dict[str, Any] | None:
+        if self._conduct.office_ends_at is None:
+            return None
+        end, rest = self._office_end(self._ports.clock.now()), self._office_rests_until
+        on = self._door.hold is not None and self._door.hold.cause == "office_hours"
+        ended = end is not None and rest is not None and self._ports.clock.now() < rest
+        return {"on": on, "until": None if end is None else stamp(end), "ended_by_operator": ended}
 
     def _recognizer_status(self, now: float) -> dict[str, Any]:
         health = self._ports.recognizer.health()

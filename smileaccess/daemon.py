@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,11 @@ from smileaccess.clock import SystemClock
 from smileaccess.conduct import Conduct
 from smileaccess.control import ControlServer, Groups
 from smileaccess.controller import Controller
-from smileaccess.errors import PanelError, RecordsUnavailable, SettingsError
+from smileaccess.errors import AlertsUnavailable, PanelError, RecordsUnavailable, SettingsError
 from smileaccess.events import ConductChanged, Event, Noted, Pressed, StopAsked
 from smileaccess.jobs import Ports
 from smileaccess.model import Attempt, Bill, DoorEvent, DoorInput, LivenessMode, Signal, uuid7
+from smileaccess.orders import TELLING, Lock, standing_lock
 from smileaccess.policy import EmotionRule, replayed_lock_out
 from smileaccess.recorder import Recorder
 from smileaccess.spending import Spending
@@ -36,11 +38,14 @@ if TYPE_CHECKING:
     from smileaccess.records.spool import Spool
     from smileaccess.settings import Settings
 
-RESTART_SECTIONS = frozenset({"camera", "panel", "gpio", "records", "mysql", "keys", "control", "log"})
+RESTART_SECTIONS = frozenset({"camera", "panel", "gpio", "records", "mysql", "alerts", "keys", "control", "log"})
 """Sections of which a change takes effect at the next start only."""
 
 STOP_S = 5.0
 """Seconds that a worker may take at the stop for what it was given before."""
+
+RELEASED = timedelta(days=2)
+"""How far back an operator's release still matters: no lock-out and no count of refusals lasts as long."""
 
 REPLAYED = 500
 """Attempts read at the start to find where the lock-out stands: far more denials than reach its limit."""
@@ -128,12 +133,16 @@ class Daemon:
         """
         stack.enter_context(_only_daemon(Path(self._settings.records.database)))
         server = self._claimed_socket(stack)
+        self._send_alerts(stack)
         stack.callback(self._panel.close)
         self._panel.secure()
         records, cut_off = self._open_records()
         eyes = wiring.make_eyes(self._settings)
         stack.callback(eyes.close)
-        lock_out = replayed_lock_out(records.attempts(limit=REPLAYED), self._settings.lock_out_rules())
+        released = records.last_event(("control_release",), self._clock.now() - RELEASED)
+        since = released.at if released is not None and released.at <= self._clock.now() else None
+        lock_out = replayed_lock_out(records.attempts(since=since, limit=REPLAYED), self._settings.lock_out_rules())
+        lock = standing_lock(records.last_event(TELLING))
         newest, recorder = records.newest(), Recorder(records)
         writing = self._worker("writing", stack, last=recorder.close)
         self._spending = spending = self._counted(records, recorder, writing)
@@ -143,7 +152,14 @@ class Daemon:
         ports = self._ports(stack, eyes, recognizer, recorder, writing)
         conduct = Conduct.of(self._settings)
         controller = Controller(
-            self._name, ports, conduct, lock_out=lock_out, newest=newest, on_attempt=self._on_attempt
+            self._name,
+            ports,
+            conduct,
+            lock_out=lock_out,
+            lock=lock,
+            released=since,
+            newest=newest,
+            on_attempt=self._on_attempt,
         )
         self._controller = controller
         if self._settings.recognition.cloud:
@@ -175,10 +191,25 @@ class Daemon:
             self._fleet.start()
         server.start()
         stack.callback(server.close)
-        controller.put(Noted(self._event("start")))
+        controller.put(Noted(self._event("start", lock)))
         stack.callback(lambda: ports.writing.submit(lambda: recorder.event_later(self._event("stop"))))
         stack.callback(self._lock)
         return controller
+
+    def _send_alerts(self, stack: ExitStack) -> None:
+        """Let alerts leave the box, where there are channels; the door goes on without them."""
+        try:
+            alerts = wiring.make_alerts(self._settings, self.crash)
+        except (SettingsError, AlertsUnavailable) as error:
+            log.error("alerts cannot be sent", kind="alerts_unusable", error=str(error))
+            return
+        if alerts is None:
+            return
+        from smileaccess.supervision.journal import heard_by  # noqa: PLC0415
+
+        alerts.start()
+        stack.callback(alerts.close, STOP_S)
+        stack.enter_context(heard_by(alerts.hear))
 
     def _ready(self, controller: Controller) -> None:
         log.info("ready", kind="ready", door=self._name, version=__version__)
@@ -304,8 +335,10 @@ class Daemon:
         stack.callback(close)
         return worker
 
-    def _event(self, kind: str) -> DoorEvent:
-        detail = {"version": __version__, "pid": os.getpid()}
+    def _event(self, kind: str, lock: Lock | None = None) -> DoorEvent:
+        detail: dict[str, Any] = {"version": __version__, "pid": os.getpid()}
+        if lock is not None:
+            detail["locked"] = lock.told()
         return DoorEvent(uuid7(), self._name, self._clock.now(), kind, "smileaccess", "", detail)
 
     @contextmanager
@@ -394,6 +427,8 @@ def _until_the_next_start(started: Settings, wanted: Settings) -> tuple[Settings
         later.append("rules emotions")
         rules = wanted.rules.model_copy(update={"emotions": started.rules.emotions})
         wanted = wanted.model_copy(update={"rules": rules})
+    # What of the wiring the door's rules go by is as it was claimed at the start.
+    wanted = wanted.model_copy(update={"panel": started.panel, "gpio": started.gpio})
     wanted = _with_recognizers_of(started, wanted, later)
     return wanted, later
 

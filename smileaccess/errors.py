@@ -168,3 +168,7 @@ class ControlUnavailable(ControlError, Unavailable):
 
 class NotPermitted(ControlError, PermissionError):
     """The caller is in none of the groups that may do this."""
+
+
+class AlertsUnavailable(Unavailable):
+    """Alerts cannot be sent: Apprise is not installed, or its process failed."""

@@ -37,6 +37,44 @@ class UnlockAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldAsked:
+    """The door is to be held unlocked for `for_s` seconds; `answer` gets why it is not, or an empty text.
+
+    `cause` is `hold`, an operator's, or `office_hours`.
+    """
+
+    event: DoorEvent
+    for_s: float
+    cause: str
+    expires: float
+    answer: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LockAsked:
+    """An operator wants nobody let in: it holds at once; `answer` gets why it is not on record, or an empty text."""
+
+    event: DoorEvent
+    answer: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseAsked:
+    """An operator takes lock, hold and lock-out back.
+
+    `answer` gets why that was not done, or an empty text, and what of them has ended.
+    """
+
+    event: DoorEvent
+    expires: float
+    answer: Callable[[tuple[str, tuple[str, ...]]], None]
+
+
+Order = UnlockAsked | HoldAsked | LockAsked | ReleaseAsked
+"""What goes on record because it is to be done."""
+
+
+@dataclass(frozen=True, slots=True)
 class StatusAsked:
     """Somebody wants to know how the door stands."""
 
@@ -101,10 +139,10 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
-class Unlocked:
-    """An operator's unlock is on record, or could not be put there."""
+class Ordered:
+    """An order is on record, or could not be put there."""
 
-    asked: UnlockAsked
+    asked: Order
     error: RecordsError | None = None
 
 
@@ -120,7 +158,7 @@ class Broken:
 Event = (
     Pressed
     | Summoned
-    | UnlockAsked
+    | Order
     | StatusAsked
     | Noted
     | MembersChanged
@@ -130,6 +168,6 @@ Event = (
     | Answered
     | Opened
     | Closed
-    | Unlocked
+    | Ordered
     | Broken
 )

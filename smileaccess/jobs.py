@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from smileaccess.errors import RecordsError
-from smileaccess.events import Answered, Broken, Closed, Event, Opened, Seen, UnlockAsked, Unlocked
+from smileaccess.events import Answered, Broken, Closed, Event, Opened, Order, Ordered, Seen
 from smileaccess.model import Question, Reason
 from smileaccess.supervisor import NOBODY
 
@@ -114,16 +114,16 @@ class Jobs:
         """Have an event put on record as soon as that can be done; nothing comes back."""
         self._ports.writing.submit(lambda: self._ports.recorder.event_later(event))
 
-    def put_down_unlock(self, asked: UnlockAsked) -> None:
-        """Have an operator's unlock put on record: Unlocked, with the error where that failed."""
+    def put_down_order(self, asked: Order) -> None:
+        """Have an order put on record: Ordered, with the error where that failed."""
 
         def job() -> None:
             try:
                 self._ports.recorder.event_now(asked.event)
             except RecordsError as error:
-                self._put(Unlocked(asked, error))
+                self._put(Ordered(asked, error))
             else:
-                self._put(Unlocked(asked))
+                self._put(Ordered(asked))
 
         self._ports.writing.submit(job)
 

@@ -71,12 +71,13 @@ _REFUSALS: dict[Reason, tuple[str, str, str]] = {
     Reason.OPERATOR_LOCKED: (
         "an operator has locked the door",
         "Nobody is let in until an operator takes the lock back; the way out works.",
-        NOTHING_TO_DO,
+        "`smileaccess door status` says who and since when; `smileaccess door release` takes it back.",
     ),
     Reason.LOCKED_OUT: (
         "too many refusals in a row",
         "After [lockout] free refusals the door stays shut for everybody for a while.",
-        "Wait, or look at who was refused before: `smileaccess attempts list --outcome denied`.",
+        "Wait, or look at who was refused before: `smileaccess attempts list --outcome denied`. Where it was somebody "
+        "you know, `smileaccess door release` ends it.",
     ),
     Reason.NO_FACE: (
         "nobody was seen",
@@ -227,6 +228,19 @@ _LIFE = {
         "`systemctl restart smileaccess`, when nobody stands at the door.",
         WARNING,
     ),
+    "alerts_unusable": Message(
+        "Alerts cannot be sent",
+        "The file of the channels cannot be read, or Apprise is not installed; the line says which. The door goes on.",
+        "`smileaccess alerts test`, then restart the daemon.",
+        ERROR,
+    ),
+    "alert_unsent": Message(
+        "An alert was not taken",
+        "The network is away, or the service refused it. It is tried again for a day, with what comes meanwhile.",
+        "`smileaccess alerts test` says why, for each channel.",
+        WARNING,
+    ),
+    "alert_channel_back": Message("A channel takes alerts again", "It did not before.", NOTHING_TO_DO, INFO),
     "log_lost": Message(
         "The log lost lines",
         "They came faster than they could be written, or could not be written at all.",
@@ -262,9 +276,15 @@ _ATTEMPTS = {
     ),
     "grant_lapsed": Message(
         "A grant lapsed, and the door did not open",
-        "It could not be put on record before the attempt's time was over.",
+        "It could not be put on record before the attempt's time was over, or an operator locked the door just then.",
         "Look at the disk, which is full or slow: `smileaccess doctor`.",
         ERROR,
+    ),
+    "lock_out": Message(
+        "Nobody is let in for a while",
+        "More refusals came in a row than [lockout] free: somebody tries, or a member is not recognized any more.",
+        "See who: `smileaccess attempts list --outcome denied`. `smileaccess door release` ends it early.",
+        WARNING,
     ),
 }
 
@@ -275,6 +295,48 @@ _STRIKE = {
         "An operator had the strike energized; who and why stands in the line and on record.",
         "Where nobody should have: `smileaccess attempts events --kind control_unlock`.",
         NOTICE,
+    ),
+    "control_lock": Message(
+        "Locked by an operator",
+        "An operator wants nobody let in; who and why stands in the line and on record. The way out works.",
+        "`smileaccess door release` takes it back; a restart does not.",
+        WARNING,
+    ),
+    "lock_kept": Message(
+        "An operator's lock goes on",
+        "The door was locked by an operator half a day ago or longer, and nobody has taken that back.",
+        "`smileaccess door release` takes it back.",
+        INFO,
+    ),
+    "control_hold": Message(
+        "Held unlocked by an operator",
+        "Anybody can come in until the time is over; who and why stands in the line and on record.",
+        "`smileaccess door release` ends it.",
+        WARNING,
+    ),
+    "office_hours_began": Message(
+        "Office hours began: the door is unlocked",
+        "The first member came in while [office_hours] schedule holds: anybody can come in until it ends.",
+        "`smileaccess door release` ends it until the next office hours.",
+        WARNING,
+    ),
+    "office_hours_failed": Message(
+        "Office hours did not begin",
+        "They could not be put on record in time, the door was locked meanwhile, or the strike did not move.",
+        "The next member who comes in tries anew. Where it comes often, `smileaccess doctor`.",
+        WARNING,
+    ),
+    "hold_over": Message(
+        "The door is held unlocked no longer",
+        "The time was over, or somebody or something ended it: the line says which.",
+        NOTHING_TO_DO,
+        WARNING,
+    ),
+    "control_release": Message(
+        "Released by an operator",
+        "An operator took lock, hold and lock-out back; the line says which there were.",
+        NOTHING_TO_DO,
+        WARNING,
     ),
     "strike_failed": Message(
         "The strike did not move",
@@ -341,6 +403,33 @@ _INPUTS = {
     ),
     "door_opened": Message("The door was opened", "The door contact says so.", NOTHING_TO_DO, INFO),
     "door_closed": Message("The door was closed", "The door contact says so.", NOTHING_TO_DO, INFO),
+    "entered": Message("Who was let in has opened the door", "The door contact says so.", NOTHING_TO_DO, INFO),
+    "not_entered": Message(
+        "Who was let in has not opened the door",
+        "They went away, or the door did not open although the strike was energized.",
+        "Where it comes often, try the door: a strike under pressure does not let go, and contacts get out of place.",
+        WARNING,
+    ),
+    "forced_open": Message(
+        "The door was forced open",
+        "It was opened, and nothing had unlocked it: by force, with a key, or from inside without the request to exit.",
+        "Go and look. Where it was somebody who left by the handle, see docs/door.md about [door] forced_open.",
+        ERROR,
+    ),
+    "held_open": Message(
+        "The door is held open",
+        "It has been open for longer than [door] held_open_s.",
+        "Go and close it. Where nothing is in its way, look at the door closer and at the contact's wire.",
+        ERROR,
+    ),
+    "held_open_over": Message("The door that was held open is closed", "Somebody closed it.", NOTHING_TO_DO, WARNING),
+    "fire": Message(
+        "The fire alarm says that there is a fire",
+        "Its contact opened, or the wire to it broke. This is recorded only: the alarm's own contact cuts the strike.",
+        "Follow the house's rules for a fire. The door opens from inside by its handle.",
+        ERROR,
+    ),
+    "fire_cleared": Message("The fire alarm is over", "Its contact is closed again.", NOTHING_TO_DO, WARNING),
     "tampered": Message(
         "The box was opened, or its tamper loop was cut",
         "Somebody opened the box of the electronics, or its wire broke.",
@@ -597,6 +686,9 @@ _OPERATORS = {
             "status": "see how the door stands",
             "attempt": "start an attempt",
             "unlock": "unlock the door",
+            "lock": "lock the door",
+            "hold": "hold the door unlocked",
+            "release": "release the door",
             "pictures": "take pictures at the door's camera",
         }.items()
     },

@@ -590,6 +590,8 @@ class DoorInput(StrEnum):
     APPROACH_FREED = "approach_freed"
     REX_STUCK = "rex_stuck"
     REX_FREED = "rex_freed"
+    FIRE = "fire"
+    FIRE_CLEARED = "fire_cleared"
     STRIKE_LOST = "strike_lost"
     STRIKE_BACK = "strike_back"
 
@@ -608,3 +610,4 @@ class Signal(StrEnum):
     REFUSED = "refused"
     LOCKED_OUT = "locked_out"
     FAULT = "fault"
+    ALARM = "alarm"

@@ -25,8 +25,8 @@ PULLED_UP = range(9)
 CONSOLE = 14
 """The serial console's transmit line, which idles high from the boot loader on where the console is enabled."""
 
-INPUTS = ("entry", "approach", "rex", "contact", "tamper")
-LOOPS = ("contact", "tamper")
+INPUTS = ("entry", "approach", "rex", "contact", "tamper", "fire")
+LOOPS = ("contact", "tamper", "fire")
 """Inputs whose wire is closed at rest."""
 
 LAMPS = ("green", "amber", "red", "blue")
@@ -39,6 +39,7 @@ _ACTIVE = {
     "rex": "rex_active",
     "contact": "contact_open",
     "tamper": "tamper_active",
+    "fire": "fire_active",
 }
 
 
@@ -47,8 +48,8 @@ class Pins:
     """What hangs on which line of /dev/gpiochip`chip`; times are seconds.
 
     `strike_active` is the level that energizes the strike; an input's level is the one that says yes, and the line is
-    pulled to the other one, but for `contact` and `tamper`, which are pulled to it, so that a cut wire reads open or
-    tampered. `strike_cap_s` is the longest that the strike's guard energizes for one command.
+    pulled to the other one, but for `contact`, `tamper` and `fire`, which are pulled to it, so that a cut wire reads
+    open, tampered or on fire. `strike_cap_s` is the longest that the strike's guard energizes for one command.
     """
 
     chip: int = 0
@@ -65,6 +66,8 @@ class Pins:
     contact_open: Level = "high"
     tamper: int = NONE
     tamper_active: Level = "high"
+    fire: int = NONE
+    fire_active: Level = "high"
     lamps: Literal["three", "rgb"] = "three"
     green: int = NONE
     amber: int = NONE

@@ -13,6 +13,8 @@ REPORTS: Mapping[DoorInput, tuple[str, str]] = MappingProxyType(
         DoorInput.DOOR_CLOSED: ("info", "the door was closed"),
         DoorInput.TAMPERED: ("error", "the box was opened, or its tamper loop was cut"),
         DoorInput.TAMPER_CLEARED: ("warning", "the tamper loop is closed again"),
+        DoorInput.FIRE: ("error", "the fire alarm says that there is a fire; the way out is the handle"),
+        DoorInput.FIRE_CLEARED: ("warning", "the fire alarm is over"),
         DoorInput.ENTRY_STUCK: ("warning", "the entry button is stuck: it counts for nothing until it is released"),
         DoorInput.ENTRY_FREED: ("info", "the entry button is released again"),
         DoorInput.APPROACH_STUCK: ("warning", "the approach sensor is stuck: it counts for nothing until it rests"),

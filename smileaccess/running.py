@@ -53,6 +53,7 @@ class Running:
     log: Any
     deadline: float
     locked_out: bool = False
+    operator_locked: bool = False
     seen: int = 0
     shown: Signal = Signal.LOOKING
     fault: Reason | None = None
@@ -77,7 +78,9 @@ class Running:
             self.evidence = Evidence(fault=self.fault)
         else:
             hanging = [fault for fault, by in self.due.items() if now >= by]
-            fault = self.fault or (prevailing(hanging) if hanging else None)
+            told = [self.fault] if self.fault is not None else hanging
+            faults = [*told, *([Reason.OPERATOR_LOCKED] if self.operator_locked else [])]
+            fault = prevailing(faults) if faults else None
             self.evidence = replace(self.examining.evidence(fault), locked_out=self.locked_out)
             self.summary = self.examining.summary()
         return self.evidence

@@ -10,24 +10,28 @@ import difflib
 import json
 import re
 import tomllib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from smileaccess.alerting import DEFAULT_TOPICS, TOPICS, AlertRules
 from smileaccess.approach import ApproachRules
 from smileaccess.ballot import STANDARDS
 from smileaccess.door import DoorRules
+from smileaccess.doorway import DoorwayRules
 from smileaccess.errors import SettingsError
 from smileaccess.examining import ExaminingRules
 from smileaccess.gates import EnrollmentLimits, Limits
 from smileaccess.liveness import LivenessRules, beats_for, needs_s
 from smileaccess.model import Emotion, LivenessMode
-from smileaccess.pins import Level, Pins, problems
+from smileaccess.pins import INPUTS, Level, Pins, problems
 from smileaccess.policy import EmotionRule, LockOutRules, Rules
+from smileaccess.schedules import Schedule
 from smileaccess.spending import MILLION, SpendingRules
 
 DEFAULT_PATH = Path("/etc/smileaccess/smileaccess.toml")
@@ -127,6 +131,13 @@ def _some(items: tuple[Emotion, ...]) -> tuple[Emotion, ...]:
     return items
 
 
+def _topics(items: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = [item for item in items if item not in TOPICS]
+    if unknown:
+        raise ValueError(f"must hold some of {', '.join(TOPICS)}")
+    return items
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -142,6 +153,11 @@ class DoorSettings(_Section):
     approach_rest_s: float = Field(5.0, ge=0, le=3600)
     approach_rest_limit_s: float = Field(300.0, ge=0, le=86400)
     place: Literal["inner", "outer"] = "inner"
+    held_open_s: float = Field(30.0, ge=5, le=3600)
+    forced_open: Literal["auto", "on", "off"] = "auto"
+    relock_on_close: bool = True
+    hold_limit_s: float = Field(28800.0, ge=60, le=86400)
+    hold_gap_s: float = Field(0.5, ge=0, le=5)
 
 
 class CameraSettings(_Section):
@@ -202,6 +218,8 @@ class GpioSettings(_Section):
     contact_open: Level = "high"
     tamper: int = Field(-1, ge=-1, le=27)
     tamper_active: Level = "high"
+    fire: int = Field(-1, ge=-1, le=27)
+    fire_active: Level = "high"
     lamps: Literal["three", "rgb"] = "three"
     green: int = Field(-1, ge=-1, le=27)
     amber: int = Field(-1, ge=-1, le=27)
@@ -339,6 +357,25 @@ class EnrollmentSettings(_Section):
     consent_text: str = Field("", max_length=64)
 
 
+class OfficeHoursSettings(_Section):
+    """The `[office_hours]` section."""
+
+    schedule: str = ""
+    time_zone: str = ""
+
+    @model_validator(mode="after")
+    def _readable(self) -> OfficeHoursSettings:
+        if not self.schedule:
+            return self
+        if not self.time_zone:
+            raise ValueError('time_zone = "": must name the zone that schedule is meant in, such as "Europe/Vienna"')
+        try:
+            Schedule.parse(self.schedule, self.time_zone)
+        except ValueError as error:
+            raise ValueError(f"schedule = {json.dumps(self.schedule)}: {error}") from error
+        return self
+
+
 class RecordsSettings(_Section):
     """The `[records]` section."""
 
@@ -361,6 +398,15 @@ class MysqlSettings(_Section):
     timeout_s: float = Field(10.0, ge=1, le=300)
     sync_s: float = Field(2.0, ge=0.5, le=60)
     max_stale_h: float = Field(24.0, ge=0.1, le=720)
+
+
+class AlertsSettings(_Section):
+    """The `[alerts]` section."""
+
+    channels_file: str = ""
+    about: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_topics)] = DEFAULT_TOPICS
+    per_hour: int = Field(20, ge=1, le=1000)
+    repeat_s: float = Field(600.0, ge=10, le=86400)
 
 
 class KeysSettings(_Section):
@@ -400,9 +446,11 @@ class Settings(_Section):
     spending: SpendingSettings = SpendingSettings()
     rules: RulesSettings = RulesSettings()
     lockout: LockOutSettings = LockOutSettings()
+    office_hours: OfficeHoursSettings = OfficeHoursSettings()
     enrollment: EnrollmentSettings = EnrollmentSettings()
     records: RecordsSettings = RecordsSettings()
     mysql: MysqlSettings = MysqlSettings()
+    alerts: AlertsSettings = AlertsSettings()
     keys: KeysSettings = KeysSettings()
     control: ControlSettings = ControlSettings()
     log: LogSettings = LogSettings()
@@ -489,6 +537,15 @@ class Settings(_Section):
         return self
 
     @model_validator(mode="after")
+    def _alerts_are_not_filtered_out(self) -> Settings:
+        if self.alerts.channels_file and self.log.level in {"warning", "error"}:
+            raise ValueError(
+                f'[log] level = "{self.log.level}": must be "info" or "debug" with [alerts] channels_file, '
+                "since alerts are made of the log's lines"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _consent_is_to_what_is_done(self) -> Settings:
         if self.recognition.cloud and self.enrollment.consent_text == LOCAL_CONSENT:
             raise ValueError(
@@ -504,7 +561,18 @@ class Settings(_Section):
 
     def door_rules(self) -> DoorRules:
         """Return the pure door's part."""
-        return DoorRules(**self.door.model_dump(include={"unlock_s", "attempt_s", "cool_down_s"}))
+        told = self.door.model_dump(include={"unlock_s", "attempt_s", "cool_down_s"})
+        return DoorRules(**told, turn_s=self.gpio.strike_cap_s, gap_s=self.door.hold_gap_s)
+
+    def inputs(self) -> frozenset[str]:
+        """Return the inputs that the panel has, by their names in `[gpio]`."""
+        return frozenset(INPUTS) & set(self.pins().connected()) if self.panel.kind == "gpio" else frozenset()
+
+    def doorway_rules(self) -> DoorwayRules:
+        """Return what is made of the door contact; without a REX whoever goes out would look like a burglar."""
+        wired = self.inputs()
+        told = {"auto": "rex" in wired, "on": True, "off": False}[self.door.forced_open]
+        return DoorwayRules("contact" in wired, self.door.held_open_s, told, self.door.relock_on_close)
 
     def pins(self) -> Pins:
         """Return what hangs on which line of the GPIO chip."""
@@ -564,6 +632,24 @@ class Settings(_Section):
             attempts_per_minute=spending.attempts_per_minute,
             attempt_calls=self.rekognition.max_calls,
         )
+
+    def office_ends_at(self) -> Callable[[datetime], datetime | None] | None:
+        """Return what says when the office hours end that cover a moment (both UTC), None where there are none."""
+        if not self.office_hours.schedule:
+            return None
+        schedule = Schedule.parse(self.office_hours.schedule, self.office_hours.time_zone)
+
+        def ends_at(at: datetime) -> datetime | None:
+            if not schedule.covers(at):
+                return None
+            # Hours without an end begin anew each day, with the first member in.
+            return schedule.ends_at(at) or at + timedelta(days=1)
+
+        return ends_at
+
+    def alert_rules(self) -> AlertRules:
+        """Return what is told to the owner, and how often."""
+        return AlertRules(frozenset(self.alerts.about), self.alerts.per_hour, self.alerts.repeat_s)
 
     def lock_out_rules(self) -> LockOutRules:
         """Return the rules of the progressive lock-out."""

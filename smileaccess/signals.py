@@ -106,6 +106,14 @@ LOOKS: Mapping[Signal, Look] = MappingProxyType(
             "The system is at fault, not the person; the operator has to look",
             buzzer=((0.6, 0.2), (0.2, 0.2), (0.6, 0.0)),
         ),
+        Signal.ALARM: Look(
+            _RED,
+            "Please close the door",
+            "The door has been open for too long, or was opened by force; sounds again every ten seconds until closed",
+            on_s=0.1,
+            off_s=0.1,
+            buzzer=((0.3, 0.1),) * 6,
+        ),
     }
 )
 """Every signal's look; no two light and sound alike."""

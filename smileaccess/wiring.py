@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from smileaccess.registry import Registry
     from smileaccess.settings import Settings
     from smileaccess.sitting import Desk
+    from smileaccess.supervision.alerts import Alerts
 
 ENROLL_TIMEOUT_S = 30.0
 """Seconds for one comparison at enrollment, where nobody waits at a door and the network may still have to load."""
@@ -49,7 +50,11 @@ AWS_CREDENTIAL = "smileaccess.aws"
 MYSQL_CREDENTIAL = "smileaccess.mysql"
 """The systemd credential that holds the central database's password."""
 
+ALERTS_CREDENTIAL = "smileaccess.alerts"
+"""The systemd credential that holds the addresses of the channels that alerts leave by."""
+
 _LONGEST_PASSWORD = 4096
+_LONGEST_CHANNELS = 65536
 
 Tell = Callable[[str, str, Mapping[str, Any]], None]
 
@@ -175,38 +180,67 @@ def open_link(settings: Settings, *, user: str = "", password: str | None = None
 
 def mysql_password(settings: Settings) -> str:
     """Return the password for the central database, empty where none was given; SettingsError."""
+    told = settings.mysql.password_file
+    lines = _secret_lines(
+        MYSQL_CREDENTIAL, told, f"settings: [mysql] password_file = {json.dumps(told)}", "password", _LONGEST_PASSWORD
+    )
+    return lines[0] if lines else ""
+
+
+def alert_channels(settings: Settings) -> tuple[str, ...]:
+    """Return the addresses that alerts are sent to, none where none were given; SettingsError."""
+    told = settings.alerts.channels_file
+    name = f"settings: [alerts] channels_file = {json.dumps(told)}"
+    lines = _secret_lines(ALERTS_CREDENTIAL, told, name, "addresses", _LONGEST_CHANNELS)
+    return tuple(line.strip() for line in lines if line.strip() and not line.strip().startswith("#"))
+
+
+def make_alerts(settings: Settings, on_crash: Callable[[], None]) -> Alerts | None:
+    """Make what alerts leave by, None where there is no channel; SettingsError, AlertsUnavailable without Apprise."""
+    addresses = alert_channels(settings)
+    if not addresses:
+        return None
+    from smileaccess.alerting import Limiter  # noqa: PLC0415
+    from smileaccess.errors import AlertsUnavailable  # noqa: PLC0415
+    from smileaccess.supervision import alerts  # noqa: PLC0415
+
+    if not alerts.available():
+        raise AlertsUnavailable("alerts: Apprise is not installed: run `pip install 'smileaccess[alerts]'`")
+    return alerts.Alerts(settings.door.name, addresses, Limiter(settings.alert_rules()), on_crash=on_crash)
+
+
+def _secret_lines(credential_name: str, told: str, name: str, what: str, longest: int) -> list[str]:
+    """Return the lines of a systemd credential, else those of the file `told`, else none; SettingsError."""
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
-    credential = Path(directory) / MYSQL_CREDENTIAL if directory else None
+    credential = Path(directory) / credential_name if directory else None
     if credential is not None and credential.exists():
         # No look at its mode: systemd grants access by an ACL, whose mask shows as the group's bits.
-        return _password_in(credential, f"credential {MYSQL_CREDENTIAL}", forbidden=0)
-    told = settings.mysql.password_file
-    name = f"settings: [mysql] password_file = {json.dumps(told)}"
-    return _password_in(Path(told), name, forbidden=0o077) if told else ""
+        return _secret_in(credential, f"credential {credential_name}", what, longest, forbidden=0)
+    return _secret_in(Path(told), name, what, longest, forbidden=0o077) if told else []
 
 
-def _password_in(path: Path, name: str, *, forbidden: int) -> str:
-    """Return the first line of a file that nobody else may read; SettingsError, which begins with `name`."""
+def _secret_in(path: Path, name: str, what: str, longest: int, *, forbidden: int) -> list[str]:
+    """Return the lines of a file that nobody else may read; SettingsError, which begins with `name`."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        fix = "run this as the user that owns it" if isinstance(error, PermissionError) else "put the password there"
+        fix = "run this as the user that owns it" if isinstance(error, PermissionError) else f"put the {what} there"
         raise SettingsError([f"{name}: {error.strerror}: {fix}"]) from error
     try:
         mode = os.fstat(handle).st_mode
         if not stat.S_ISREG(mode):
-            raise SettingsError([f"{name}: not a file: put the password into one"])
+            raise SettingsError([f"{name}: not a file: put the {what} into one"])
         if mode & forbidden:
-            fix = f"run `chmod go-rwx {path}`, and change the password if others had it"
+            fix = f"run `chmod go-rwx {path}`, and change the {what} if others had it"
             raise SettingsError([f"{name}: may be read by others: {fix}"])
-        lines = os.read(handle, _LONGEST_PASSWORD).decode("utf-8").splitlines()
+        lines = os.read(handle, longest).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{name}: holds no text that can be read ({error}): put the password there"]) from error
+        raise SettingsError([f"{name}: holds no text that can be read ({error}): put the {what} there"]) from error
     finally:
         os.close(handle)
     if not lines or not lines[0].strip():
-        raise SettingsError([f"{name}: its first line is empty: put the password there"])
-    return lines[0]
+        raise SettingsError([f"{name}: its first line is empty: put the {what} there"])
+    return lines
 
 
 def make_eyes(settings: Settings) -> Vision:

@@ -15,7 +15,16 @@ from smileaccess.conduct import Conduct
 from smileaccess.controller import Controller
 from smileaccess.door import DoorRules
 from smileaccess.errors import RecordsUnavailable
-from smileaccess.events import Event, MembersChanged, Pressed, StatusAsked, UnlockAsked
+from smileaccess.events import (
+    Event,
+    HoldAsked,
+    LockAsked,
+    MembersChanged,
+    Pressed,
+    ReleaseAsked,
+    StatusAsked,
+    UnlockAsked,
+)
 from smileaccess.examining import ExaminingRules
 from smileaccess.jobs import Ports
 from smileaccess.liveness import LivenessRules
@@ -35,6 +44,7 @@ from smileaccess.model import (
     Sight,
     Signal,
 )
+from smileaccess.orders import Lock
 from smileaccess.policy import LockOut, LockOutRules, Rules
 from smileaccess.recorder import Recorder
 from tests.builders import ANN, make_event, make_examination, make_face, make_member, make_sight
@@ -241,6 +251,8 @@ class Rig:
         conduct: Conduct = CONDUCT,
         *,
         lock_out: LockOut | None = None,
+        lock: Lock | None = None,
+        released_after_s: float | None = None,
         newest_after_s: float | None = None,
         paid: Callable[[str], int] = lambda _attempt: 0,
         luck: Callable[[], float] = lambda: 0.5,
@@ -278,6 +290,8 @@ class Rig:
             ports,
             conduct,
             lock_out=lock_out,
+            lock=lock,
+            released=None if released_after_s is None else self.at(released_after_s),
             newest=newest,
             on_attempt=self._ended,
             luck=luck,
@@ -320,6 +334,26 @@ class Rig:
         """Ask for an unlock that is stale after `in_s`; what is returned gets the answer."""
         answers: list[bool] = []
         self.tell(UnlockAsked(replace(make_event(), at=self.clock.now()), self.clock.time + in_s, answers.append))
+        return answers
+
+    def hold(self, for_s: float, cause: str = "hold", in_s: float = 3.0) -> list[str]:
+        """Ask for a hold; what is returned gets the answer."""
+        answers: list[str] = []
+        event = replace(make_event(kind="control_hold"), at=self.clock.now())
+        self.tell(HoldAsked(event, for_s, cause, self.clock.time + in_s, answers.append))
+        return answers
+
+    def lock(self) -> list[str]:
+        """Have an operator lock the door; what is returned gets the answer."""
+        answers: list[str] = []
+        self.tell(LockAsked(replace(make_event(kind="control_lock"), at=self.clock.now()), answers.append))
+        return answers
+
+    def release(self, in_s: float = 3.0) -> list[tuple[str, tuple[str, ...]]]:
+        """Ask for a release; what is returned gets the answer."""
+        answers: list[tuple[str, tuple[str, ...]]] = []
+        event = replace(make_event(kind="control_release"), at=self.clock.now())
+        self.tell(ReleaseAsked(event, self.clock.time + in_s, answers.append))
         return answers
 
     def status(self) -> dict[str, Any]:

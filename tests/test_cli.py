@@ -289,6 +289,13 @@ class TestDoorStatus:
         "strike": "locked",
         "phase": "idle",
         "locked_out_s": 0.0,
+        "operator_lock": None,
+        "held": None,
+        "office_hours": None,
+        "contact": None,
+        "door_alarm": False,
+        "tamper": None,
+        "fire": None,
         "members": 2,
         "recognizer": {
             "name": "embedded",
@@ -327,6 +334,36 @@ class TestDoorStatus:
         assert [line[:16].strip() for line in lines if line[0] != " "] == list(self.lines(None))
         assert "".join("".join(line[16:].split()) for line in lines).endswith(self.LAST["id"])
         assert "\u2026" not in captured.get()
+
+    def test_what_an_operator_ordered_is_told(self) -> None:
+        """Who has locked the door and since when, and until when it is held unlocked."""
+        assert (self.lines(None)["locked by"], self.lines(None)["held unlocked"]) == ("nobody", "no")
+        told = self.lines(None, operator_lock={"since": "2026-11-22T12:00:00Z", "who": "ann"})
+        assert told["locked by"] == f"ann, since {local(NOW)}"
+        held = {"cause": "hold", "for_s": 7300}
+        assert self.lines(None, held=held)["held unlocked"] == "by an operator, for another 2 h"
+        held["cause"] = "office_hours"
+        assert self.lines(None, held=held)["held unlocked"] == "for office hours, for another 2 h"
+
+    def test_office_hours_are_told_of_where_there_are_any(self) -> None:
+        """Whether they hold now, and whether the door is unlocked for them."""
+        assert "office hours" not in self.lines(None)
+        told = {"on": False, "until": None, "ended_by_operator": False}
+        assert self.lines(None, office_hours=told)["office hours"] == "not now"
+        told["until"] = "2026-11-22T12:00:00Z"
+        assert self.lines(None, office_hours=told)["office hours"].endswith(
+            f"{local(NOW)}, from the first member in on"
+        )
+        assert self.lines(None, office_hours={**told, "on": True})["office hours"] == f"until {local(NOW)}"
+        ended = self.lines(None, office_hours={**told, "ended_by_operator": True})
+        assert ended["office hours"].startswith("ended by an operator, until")
+
+    def test_the_inputs_are_told_of_that_are_there(self) -> None:
+        """A door without a contact has no line about one."""
+        assert not {"door contact", "tamper loop", "fire alarm"} & set(self.lines(None))
+        told = self.lines(None, contact="open", door_alarm=True, tamper=False, fire=True)
+        assert told["door contact"] == "open: in alarm, close it"
+        assert (told["tamper loop"], told["fire alarm"]) == ("closed", "ALARM")
 
     def test_the_fallback_is_told_with_its_cause(self) -> None:
         """Who answers, since when the first choice does not, and why."""

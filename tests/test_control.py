@@ -33,12 +33,13 @@ from smileaccess.control import (
     caller_of,
 )
 from smileaccess.errors import CameraTimedOut, ControlError, ControlUnavailable, NotPermitted
-from smileaccess.events import Event, Noted, StatusAsked, Summoned, UnlockAsked
+from smileaccess.events import Event, HoldAsked, LockAsked, Noted, ReleaseAsked, StatusAsked, Summoned, UnlockAsked
 from smileaccess.model import DoorEvent, Frame, Trigger
 from tests.fakes_devices import PATIENCE_S, FakeCamera, FakeClock, picture
 
 GROUPS = Groups("look-group", "operate-group", "enroll-group")
-COMMANDS = ("status", "attempt", "unlock", "pictures")
+COMMANDS = ("status", "attempt", "unlock", "lock", "hold", "release", "pictures")
+ORDERS = UnlockAsked | LockAsked | HoldAsked | ReleaseAsked
 ME = pwd.getpwuid(os.geteuid()).pw_name
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can call as somebody else")
@@ -61,13 +62,15 @@ class FakeDoor:
             event.answer({"door": "front", "strike": "locked"})
         elif isinstance(event, Summoned):
             event.answer(None if self.busy else "attempt-1")
-        elif isinstance(event, UnlockAsked):
+        elif isinstance(event, UnlockAsked | LockAsked | HoldAsked):
             event.answer(self.trouble)
+        elif isinstance(event, ReleaseAsked):
+            event.answer((self.trouble, ("lock",)))
 
     @property
     def on_record(self) -> list[DoorEvent]:
         """Everything that was sent to the record, in order."""
-        return [event.event for event in self.events if isinstance(event, Noted | UnlockAsked)]
+        return [event.event for event in self.events if isinstance(event, Noted | ORDERS)]
 
     @property
     def kinds(self) -> list[str]:
@@ -197,10 +200,46 @@ def test_an_unlock_that_is_not_on_record_is_said_to_have_failed(post: Post) -> N
 
 
 @pytest.mark.parametrize("why", ["", "   ", "\t"])
-def test_an_unlock_without_a_reason_is_refused(post: Post, why: str) -> None:
-    """Nothing reaches the controller of an unlock that does not say why."""
+@pytest.mark.parametrize("command", ["unlock", "lock", "hold", "release"])
+def test_an_order_without_a_reason_is_refused(post: Post, command: str, why: str) -> None:
+    """Nothing reaches the controller of an order that does not say why."""
     with post.client() as client, pytest.raises(ControlError, match="needs a reason for the record"):
-        client.unlock(why)
+        order(client, command, why)
+    assert post.door.events == []
+
+
+def order(client: ControlClient, command: str, why: str) -> object:
+    return client.hold(why, 60.0) if command == "hold" else getattr(client, command)(why)
+
+
+@pytest.mark.parametrize(("command", "kind"), [("lock", LockAsked), ("hold", HoldAsked), ("release", ReleaseAsked)])
+def test_an_order_carries_its_record(post: Post, command: str, kind: type) -> None:
+    """It goes to the controller with the event for the record, and what ended comes back."""
+    with post.client() as client:
+        answer = order(client, command, "a parcel")
+    [asked_for] = post.door.events
+    assert isinstance(asked_for, kind)
+    event = asked_for.event
+    assert (event.kind, event.who, event.why) == (f"control_{command}", ME, "a parcel")
+    assert answer == (["lock"] if command == "release" else None)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [("lock", "locked, but told"), ("hold", "not held unlocked: told"), ("release", "not released")],
+)
+def test_an_order_that_failed_is_told(post: Post, command: str, said: str) -> None:
+    """What the door answers reaches whoever asked, as an error."""
+    post.door.trouble = "told"
+    with post.client() as client, pytest.raises(ControlError, match=said):
+        order(client, command, "a parcel")
+
+
+@pytest.mark.parametrize("for_s", [None, 0, -1, "1h", True, float("inf")])
+def test_a_hold_says_for_how_long(post: Post, for_s: object) -> None:
+    """Nothing reaches the controller of a hold without an end."""
+    request = json.dumps({"command": "hold", "why": "a parcel", "for_s": for_s}).encode() + b"\n"
+    assert "must say for how many seconds" in asked(post.path, request)["error"]
     assert post.door.events == []
 
 
@@ -243,6 +282,9 @@ ALLOWED = {
     ("operate-group", "status"),
     ("operate-group", "attempt"),
     ("operate-group", "unlock"),
+    ("operate-group", "lock"),
+    ("operate-group", "hold"),
+    ("operate-group", "release"),
     ("enroll-group", "status"),
     ("enroll-group", "pictures"),
 }
@@ -304,6 +346,9 @@ calls = {
     "status": lambda client: client.status("test"),
     "attempt": lambda client: client.attempt("test"),
     "unlock": lambda client: client.unlock("test"),
+    "lock": lambda client: client.lock("test"),
+    "hold": lambda client: client.hold("test", 60),
+    "release": lambda client: client.release("test"),
     "pictures": lambda client: next(client.pictures("test")),
 }
 told = {}
@@ -354,8 +399,9 @@ def test_another_user_may_what_the_kernels_word_allows(make: Callable[..., Post]
         f"control: nobody may not {command}: ask to be put into the group that may"
         for command in set(COMMANDS) - granted
     }
-    asked_of_the_door = [type(event) for event in post.door.events if isinstance(event, Summoned | UnlockAsked)]
-    assert asked_of_the_door == ([Summoned, UnlockAsked] if role == "operate" else [])
+    asked_of_the_door = [type(event) for event in post.door.events if isinstance(event, Summoned | ORDERS)]
+    wanted = [Summoned, UnlockAsked, LockAsked, HoldAsked, ReleaseAsked]
+    assert asked_of_the_door == (wanted if role == "operate" else [])
 
 
 @as_root
@@ -401,9 +447,9 @@ DEEP = b"[" * (LONGEST_REQUEST - 10) + b"\n"
         (b"\n", "not JSON"),
         (DEEP, "not JSON"),
         (b"[]\n", "must be an object"),
-        (b"{}\n", "command = None: must be one of status, attempt, unlock, pictures"),
-        (b'{"command": []}\n', "must be one of status, attempt, unlock, pictures"),
-        (b'{"command": {"status": 1}}\n', "must be one of status, attempt, unlock, pictures"),
+        (b"{}\n", "command = None: must be one of status, attempt, unlock, lock, hold, release, pictures"),
+        (b'{"command": []}\n', "must be one of status, attempt, unlock, lock, hold, release, pictures"),
+        (b'{"command": {"status": 1}}\n', "must be one of status, attempt, unlock, lock, hold, release, pictures"),
         (b'{"command": "Status"}\n', "command = 'Status': must be one of"),
         (b'{"command": "status", "why": 3}\n', "with a text why"),
         (b'{"command": "status", "why": null}\n', "with a text why"),

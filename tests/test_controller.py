@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Thread
 from typing import Any
 
@@ -15,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smileaccess.approach import ApproachRules
-from smileaccess.controller import AWAKE_S
+from smileaccess.conduct import Conduct
+from smileaccess.controller import AWAKE_S, LOCKED
 from smileaccess.door import DoorRules
+from smileaccess.doorway import DoorwayRules
 from smileaccess.errors import (
     CameraTimedOut,
     CameraUnavailable,
@@ -46,12 +48,13 @@ from smileaccess.model import (
     Signal,
     Trigger,
 )
+from smileaccess.orders import TOLD_S, Lock, standing_lock
 from smileaccess.policy import EmotionRule, LockOut
 from smileaccess.reports import REPORTS
 from tests.builders import ANN, BOB, make_event, make_face, make_member, make_quality, make_sight
 from tests.doors import eventually
 from tests.fakes import CONDUCT, Rig, energized, granted
-from tests.fakes_devices import PATIENCE_S
+from tests.fakes_devices import PATIENCE_S, FakeClock
 
 STRANGER = (Candidate(BOB, 42.0),)
 REX, ENTRY, APPROACH, QUIT = DoorInput.REX, DoorInput.ENTRY, DoorInput.APPROACH, DoorInput.QUIT
@@ -1266,6 +1269,410 @@ def test_the_supervisor_is_told_how_the_door_stands() -> None:
     )
 
 
+# --- an operator's lock, hold and release
+
+
+def orders(rig: Rig) -> list[str]:
+    rig.settle()
+    return [event.kind for event in rig.records.put_down]
+
+
+def test_a_lock_acts_at_once_and_is_on_record() -> None:
+    """Who presses after it is refused by its name; the answer comes when it is on record."""
+    rig = Rig()
+    answers = rig.lock()
+    assert (answers, rig.status()["operator_lock"]["who"]) == ([], "operator")
+    rig.settle()
+    assert (answers, orders(rig)) == ([""], ["control_lock"])
+    attempt = rig.attempt()
+    assert (attempt.outcome, attempt.reason) == (Outcome.DENIED, Reason.OPERATOR_LOCKED)
+    assert (rig.panel.signals[-1], energized(rig.journal)) == (Signal.LOCKED_OUT, 0)
+
+
+def test_a_lock_ends_an_attempt_under_way() -> None:
+    """Whoever stands before the camera is refused, at once."""
+    rig = examining()
+    rig.lock()
+    rig.settle()
+    assert [attempt.reason for attempt in rig.ended] == [Reason.OPERATOR_LOCKED]
+
+
+def test_a_lock_overtakes_a_grant_that_is_not_durable_yet() -> None:
+    """The strike stays, and the row says why."""
+    rig = granting()
+    rig.lock()
+    rig.settle()
+    rig.watch(2.0)
+    assert energized(rig.journal) == 0
+    assert [attempt.reason for attempt in rig.ended] == [Reason.OPERATOR_LOCKED]
+    assert [row.reason for row in rig.records.rows.values()] == [Reason.OPERATOR_LOCKED]
+
+
+def test_a_lock_takes_a_grant_back() -> None:
+    """Who has just been let in, and not come yet, stays out."""
+    rig = Rig()
+    rig.attempt()
+    assert rig.panel.held
+    rig.lock()
+    assert not rig.panel.held
+
+
+def test_a_lock_that_cannot_be_recorded_locks_all_the_same() -> None:
+    """The operator is told what that means, and the row follows when it can."""
+    rig = Rig()
+    rig.records.broken = {"event"}
+    answers = rig.lock()
+    rig.settle()
+    assert (answers, rig.status()["operator_lock"] is not None) == (
+        ["it is not on record yet, so that a restart would end it: see the journal"],
+        True,
+    )
+    rig.records.broken = set()
+    rig.tell(Noted(make_event(kind="start")))
+    assert orders(rig) == ["control_lock", "start"]
+
+
+def test_a_lock_outlives_a_restart() -> None:
+    """What the record says at the start holds, and a release ends it."""
+    rig = Rig(lock=Lock(Rig().clock.now(), "ann"))
+    assert rig.status()["operator_lock"]["who"] == "ann"
+    assert rig.attempt().reason is Reason.OPERATOR_LOCKED
+    rig.release()
+    rig.rest()
+    assert granted(rig.attempt())
+
+
+def test_a_lock_that_lasts_is_put_on_record_again() -> None:
+    """Pruning the record does not end it."""
+    rig = Rig()
+    rig.lock()
+    rig.wait(2 * TOLD_S + 1)
+    assert orders(rig) == ["control_lock", "lock_kept", "lock_kept"]
+    assert standing_lock(rig.records.put_down[-1]) == Lock(rig.records.put_down[0].at, "operator")
+
+
+def test_a_second_lock_leaves_the_first_ones_time() -> None:
+    """The status tells since when nobody has been let in."""
+    rig = Rig()
+    rig.lock()
+    since = rig.status()["operator_lock"]
+    rig.wait(60.0)
+    rig.lock()
+    assert rig.status()["operator_lock"] == since
+
+
+@pytest.mark.parametrize("ask", ["unlock", "hold"])
+def test_a_locked_door_opens_to_no_operator(ask: str) -> None:
+    """They have to release it first; that they asked is on record."""
+    rig = Rig()
+    rig.lock()
+    answers: list[Any] = rig.unlock() if ask == "unlock" else rig.hold(60.0)
+    rig.settle()
+    assert (answers, energized(rig.journal)) == ([LOCKED], 0)
+    assert rig.records.put_down[-1].detail["refused"] == LOCKED
+
+
+@pytest.mark.parametrize("ask", ["unlock", "hold"])
+def test_a_lock_overtakes_an_order_that_is_not_durable_yet(ask: str) -> None:
+    """What is put on record after the lock does nothing."""
+    rig = Rig()
+    answers: list[Any] = rig.unlock() if ask == "unlock" else rig.hold(60.0)
+    rig.lock()
+    rig.settle()
+    assert (answers, energized(rig.journal)) == ([LOCKED], 0)
+
+
+def test_a_hold_is_on_record_first() -> None:
+    """Then the strike is energized, in turns, until its time is over."""
+    rig = Rig()
+    answers = rig.hold(60.0)
+    assert (answers, rig.journal) == ([], [])
+    rig.settle()
+    assert (answers, rig.panel.signals[-1]) == ([""], Signal.OPEN)
+    assert rig.journal[:2] == [("records", "event control_hold"), ("panel", "energize")]
+    assert rig.status()["held"] == {"cause": "hold", "for_s": 60}
+    for _ in range(55):
+        rig.wait(1.0)
+        assert rig.panel.held or rig.status()["held"] is not None
+    rig.wait(6.0)
+    assert (rig.panel.held, rig.status()["held"], rig.panel.signals[-1]) == (False, None, Signal.LOCKED)
+    assert orders(rig) == ["control_hold", "hold_over"]
+
+
+def test_a_held_strike_is_silent_between_its_turns() -> None:
+    """The buzzer does not sound each time."""
+    rig = Rig()
+    rig.hold(120.0)
+    rig.settle()
+    rig.wait(100.0)
+    assert (rig.panel.signals, energized(rig.journal)) == ([Signal.OPEN], 10)
+
+
+@pytest.mark.parametrize("broken", [True, False], ids=["not on record", "too late"])
+def test_a_hold_that_is_not_durable_in_time_opens_nothing(broken: bool) -> None:
+    """No record, no entry."""
+    rig = Rig()
+    rig.records.broken = {"event"} if broken else set()
+    answers = rig.hold(60.0)
+    rig.wait(0.0 if broken else 3.0)
+    rig.settle()
+    assert (answers, energized(rig.journal)) == (["the hold could not be put on record in time"], 0)
+
+
+def test_a_hold_is_bounded() -> None:
+    """Longer than the owner allows is refused, on record; the longest itself is not."""
+    rig = Rig(replace(CONDUCT, hold_limit_s=3600.0))
+    answers = rig.hold(3601.0)
+    rig.settle()
+    assert (answers, energized(rig.journal)) == (
+        ["3601 s: must be more than 0, and at most [door] hold_limit_s = 3600"],
+        0,
+    )
+    assert "refused" in rig.records.put_down[0].detail
+    rig.hold(3600.0)
+    rig.settle()
+    assert rig.panel.held
+
+
+def test_a_hold_ends_where_the_strike_does_not_move() -> None:
+    """It is not tried for hours: the door is locked, and that is on record."""
+    rig = Rig()
+    rig.hold(3600.0)
+    rig.settle()
+    rig.panel.error = PanelUnavailable("no strike")
+    rig.wait(15.0)
+    assert (rig.status()["held"], orders(rig)) == (
+        None,
+        ["control_hold", "strike_failed", "strike_failed", "hold_over"],
+    )
+
+
+def test_a_member_comes_in_at_a_held_door() -> None:
+    """The attempt goes its way beside the hold, which goes on after it."""
+    rig = Rig()
+    rig.hold(60.0)
+    rig.settle()
+    assert granted(rig.attempt())
+    rig.watch(20.0)
+    assert (rig.status()["held"] is not None, rig.status()["phase"], rig.panel.signals[-1]) == (
+        True,
+        "idle",
+        Signal.OPEN,
+    )
+
+
+@pytest.mark.parametrize("state", ["locked", "held", "locked out", "gap"])
+def test_rex_opens_whatever_an_operator_has_ordered(state: str) -> None:
+    """Nobody is locked in; it waits for no record."""
+    rig = Rig(lock_out=LockOut(9, Rig().clock.now())) if state == "locked out" else Rig()
+    if state == "locked":
+        rig.lock()
+    elif state in {"held", "gap"}:
+        rig.hold(60.0)
+        rig.settle()
+        rig.wait(10.2 if state == "gap" else 3.0)
+    rig.records.broken = {"event"}
+    rig.press(REX)
+    assert rig.panel.energized
+
+
+def test_a_release_ends_everything_and_says_what() -> None:
+    """Lock, hold and lock-out; afterwards a member is let in."""
+    rig = Rig(lock_out=LockOut(9, Rig().clock.now()))
+    rig.hold(60.0)
+    rig.settle()
+    answers = rig.release()
+    rig.settle()
+    assert (answers, rig.panel.held, rig.status()["locked_out_s"]) == ([("", ("hold", "lock-out"))], False, 0.0)
+    rig.lock()
+    answers = rig.release()
+    rig.settle()
+    assert answers == [("", ("lock",))]
+    assert granted(rig.attempt())
+
+
+def test_a_release_of_nothing_is_on_record_too() -> None:
+    """It says that there was nothing."""
+    rig = Rig()
+    answers = rig.release()
+    assert orders(rig) == ["control_release"]
+    assert answers == [("", ())]
+
+
+def test_a_release_that_cannot_be_recorded_changes_nothing() -> None:
+    """In doubt it stays locked."""
+    rig = Rig()
+    rig.lock()
+    rig.settle()
+    rig.records.broken = {"event"}
+    answers = rig.release()
+    rig.settle()
+    assert answers == [("the release could not be put on record in time", ())]
+    assert rig.status()["operator_lock"] is not None
+
+
+def test_a_lock_out_is_told_in_the_journal(lines: list[Any]) -> None:
+    """When it begins, with how long it lasts; not at a refusal that costs nothing."""
+    rig = Rig()
+    rig.recognizer.who = STRANGER
+    for _ in range(4):
+        rig.attempt()
+        rig.rest()
+    assert [line["for_s"] for line in lines if line.get("kind") == "lock_out"] == [30]
+
+
+def test_a_stop_ends_a_hold_on_record() -> None:
+    """The strike is locked first."""
+    rig = Rig()
+    rig.hold(60.0)
+    rig.settle()
+    rig.tell(StopAsked())
+    assert (rig.panel.held, orders(rig)) == (False, ["control_hold", "hold_over"])
+
+
+# --- office hours
+
+
+OFFICE_S = 3600.0
+
+
+def office(rig_starts_s: float = 1000.0, **more: Any) -> Conduct:
+    """Return rules with office hours in the first hour after a rig's start."""
+    start = FakeClock(rig_starts_s).now()
+
+    def ends_at(at: datetime) -> datetime | None:
+        end = start + timedelta(seconds=OFFICE_S)
+        return end if start <= at < end else None
+
+    return replace(CONDUCT, office_ends_at=ends_at, **more)
+
+
+WITH_CONTACT = DoorwayRules(contact=True)
+
+
+def came_in(rig: Rig) -> Rig:
+    """Let a member in."""
+    assert granted(rig.attempt())
+    rig.settle()
+    return rig
+
+
+def test_office_hours_begin_with_the_first_member_in() -> None:
+    """On record before the door stays unlocked, and they end with their span."""
+    rig = Rig(office())
+    rig.wait(60.0)
+    assert (rig.panel.held, rig.status()["office_hours"]["on"]) == (False, False)
+    came_in(rig)
+    assert orders(rig) == ["office_hours_began"]
+    rig.wait(1800.0)
+    assert (rig.status()["held"]["cause"], rig.status()["office_hours"]["on"]) == ("office_hours", True)
+    rig.wait(OFFICE_S)
+    assert (rig.panel.held, rig.status()["held"], orders(rig)) == (False, None, ["office_hours_began", "hold_over"])
+
+
+def test_outside_office_hours_a_member_is_let_in_as_ever() -> None:
+    """And where none are set."""
+    later = Rig(office())
+    later.wait(OFFICE_S)
+    for rig in (later, Rig()):
+        came_in(rig)
+        rig.wait(6.0)
+        assert (rig.panel.held, rig.status()["held"]) == (False, None)
+
+
+def test_with_a_contact_they_begin_when_the_door_was_opened() -> None:
+    """Who was let in and went away has not begun the day."""
+    rig = came_in(Rig(office(doorway=WITH_CONTACT)))
+    assert rig.status()["held"] is None
+    rig.wait(10.0)
+    assert orders(rig) == ["not_entered"]
+    came_in(rig)
+    rig.press(DoorInput.DOOR_OPENED)
+    rig.settle()
+    assert rig.status()["held"]["cause"] == "office_hours"
+    rig.press(DoorInput.DOOR_CLOSED)
+    assert rig.panel.held
+
+
+@pytest.mark.parametrize("way", ["rex", "unlock", "refused"])
+def test_only_a_member_begins_them(way: str) -> None:
+    """Neither who goes out, nor an operator's unlock, nor somebody who was refused."""
+    rig = Rig(office())
+    if way == "rex":
+        rig.press(REX)
+    elif way == "unlock":
+        rig.unlock()
+    else:
+        rig.recognizer.who = STRANGER
+        rig.attempt()
+    rig.settle()
+    assert rig.status()["held"] is None
+
+
+@pytest.mark.parametrize("ending", ["release", "lock"])
+def test_an_operator_ends_them_until_the_next_ones(ending: str) -> None:
+    """The next member in begins them no more today; after a restart neither."""
+    rig = came_in(Rig(office()))
+    if ending == "lock":
+        rig.lock()
+        rig.settle()
+        assert not rig.panel.held
+    rig.release()
+    rig.settle()
+    assert (rig.panel.held, rig.status()["office_hours"]["ended_by_operator"]) == (False, True)
+    rig.rest()
+    came_in(rig)
+    assert rig.status()["held"] is None
+
+    again = came_in(Rig(office(), released_after_s=0.0))
+    assert again.status()["held"] is None
+    assert came_in(Rig(office(), released_after_s=-60.0)).status()["held"] is not None
+
+
+def test_an_untrusted_clock_begins_none() -> None:
+    """Nobody knows whether it is office hours."""
+    rig = Rig(office())
+    rig.clock.is_synchronized = False
+    came_in(rig)
+    assert rig.status()["held"] is None
+
+
+@pytest.mark.parametrize("how", ["untrusted", "set forward", "settings"])
+def test_they_end_where_the_clock_or_the_settings_say_so(how: str) -> None:
+    """Within one turn, and on record."""
+    rig = came_in(Rig(office()))
+    rig.wait(60.0)
+    if how == "untrusted":
+        rig.clock.is_synchronized = False
+    elif how == "set forward":
+        rig.clock.epoch += timedelta(hours=2)
+    else:
+        rig.tell(ConductChanged(CONDUCT))
+    rig.wait(12.0)
+    assert (rig.panel.held, orders(rig)) == (False, ["office_hours_began", "hold_over"])
+
+
+def test_office_hours_that_cannot_be_recorded_do_not_begin(lines: list[Any]) -> None:
+    """No record, no entry; the next member tries anew."""
+    rig = Rig(office())
+    rig.records.broken = {"event"}
+    came_in(rig)
+    assert rig.status()["held"] is None
+    assert [line["kind"] for line in lines if line.get("kind") == "office_hours_failed"] == ["office_hours_failed"]
+    rig.records.broken = set()
+    rig.rest()
+    assert came_in(rig).status()["held"] is not None
+
+
+def test_rex_opens_in_office_hours() -> None:
+    """Also in the gap between two turns."""
+    rig = came_in(Rig(office()))
+    while rig.panel.held:
+        rig.wait(0.1)
+    rig.press(REX)
+    assert rig.panel.energized
+
+
 # --- random events
 
 
@@ -1301,6 +1708,7 @@ class Watched:
 
     def act(self, action: str, what: str) -> None:
         before = len(self.rig.journal)
+        self.held = self.rig.status()["held"] is not None
         self._act(action, what)
         self._check_strike(action, self.rig.journal[before:])
         self.stopped = self.stopped or action == "stop"
@@ -1314,8 +1722,8 @@ class Watched:
                 rig.press(DoorInput(what))
             case "summon":
                 rig.tell(Summoned(Trigger.OPERATOR, lambda _id: None))
-            case "unlock":
-                rig.unlock()
+            case "unlock" | "lock" | "release" | "hold":
+                getattr(rig, action)(*([float(what)] if what else []))
             case "eyes" | "asking" | "writing":
                 rig.work(getattr(rig, action))
             case "watch":
@@ -1349,12 +1757,15 @@ class Watched:
         rig = self.rig
         if action not in {"watch", "visit"}:
             moved = energized(done)
-            durable = {("records", "event unlock"), ("records", "close granted")}
-            if action == "writing" and moved:
+            durable = {("records", "event unlock"), ("records", "event control_hold"), ("records", "close granted")}
+            if action == "wait":
+                # Time alone energizes only for another turn of a hold that was on record and had time left.
+                assert not moved or self.held
+            elif action == "writing" and moved:
                 assert (moved, durable.isdisjoint(done[: done.index(("panel", "energize"))])) == (1, False)
                 self.moved += 1
             else:
-                assert moved == int(action == "rex" and not self.stopped)
+                assert moved == int(action == "rex" and not self.stopped) or (self.held and not self.stopped)
         assert not rig.panel.held or (rig.clock.time < rig.panel.until and not self.stopped)
 
     def finish(self) -> None:
@@ -1373,7 +1784,8 @@ class Watched:
 MOVES = [
     *[("press", ""), ("watch", "4.0"), ("visit", "")] * 6,
     *[("eyes", ""), ("asking", ""), ("writing", ""), ("watch", "0.3"), ("scene", "member"), ("heal", "")] * 2,
-    *[("rex", ""), ("approach", ""), ("summon", ""), ("unlock", "")],
+    *[("rex", ""), ("approach", ""), ("summon", ""), ("unlock", ""), ("lock", ""), ("release", ""), ("release", "")],
+    *[("hold", "60"), ("hold", "300")],
     *[("wait", for_s) for for_s in ("0.1", "1.0", "5.0", "9.9", "40")],
     *[("scene", scene) for scene in SCENES],
     *[("break", part) for part in FAULTS],

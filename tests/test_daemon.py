@@ -217,6 +217,34 @@ def test_a_missing_camera_stops_neither_the_daemon_nor_the_way_by_unlock(
     eventually(lambda: ended(house.attempted()) == GRANTED)
 
 
+def test_an_operators_lock_outlives_a_restart_and_a_hold_does_not(build: Callable[..., House], reel: Reel) -> None:
+    """The command line orders, the record remembers: locked stays locked, held unlocked does not stay so."""
+    house = build(reel.smiling)
+    house.enroll(reel)
+    process = house.start()
+
+    def order(*words: str) -> str:
+        done = house.run("door", *words, "--why", "a test")
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        return done.stdout
+
+    assert order("hold", "--for", "2h").startswith("held unlocked until ")
+    assert (house.status()["held"]["cause"], house.status()["strike"]) == ("hold", "energized")
+    process.kill()
+    process.wait(PATIENCE_S)
+    process = house.start()
+    assert (house.status()["held"], house.status()["strike"]) == (None, "locked")
+
+    assert order("lock").startswith("locked: ")
+    process.kill()
+    process.wait(PATIENCE_S)
+    house.start()
+    assert ended(house.attempted()) == denied(Reason.OPERATOR_LOCKED)
+    assert "since" in house.run("door", "status").stdout
+    assert order("release") == "released: lock\n"
+    assert ended(house.attempted()) == GRANTED
+
+
 def test_a_kill_at_any_moment_leaves_a_sound_record_and_a_locked_door(build: Callable[..., House], reel: Reel) -> None:
     """Each time the chain verifies, the next start closes what was open as internal_error, and the strike is locked."""
     house = build(reel.smiling)

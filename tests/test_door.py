@@ -21,14 +21,22 @@ from smileaccess.door import (
     DoorRules,
     Energize,
     Expire,
+    Hold,
+    HoldEnded,
+    HoldOver,
+    HoldRecorded,
     Lapse,
+    LockOrdered,
+    LockReleased,
     NotRecorded,
+    Pause,
     Phase,
     Record,
     Recorded,
     Requested,
     Rest,
     RexPressed,
+    Shut,
     Stopped,
     TimePassed,
     UnlockRecorded,
@@ -41,6 +49,8 @@ from tests.builders import ANN, DENIED, GRANTED
 RULES = DoorRules(unlock_s=5.0, attempt_s=10.0, cool_down_s=1.0)
 NOW, LATE = 100.0, 120.0
 TIMED_OUT = Decision(Outcome.DENIED, Reason.TIMEOUT, ANN)
+
+HOLD = Hold(700.0, "hold")
 
 IDLE = Door()
 EXAMINING = Door(Phase.EXAMINING, "a", deadline=110.0)
@@ -68,6 +78,13 @@ EVENTS: dict[str, DoorEvent] = {
     "rex": RexPressed(),
     "unlock": UnlockRecorded(expires=1000.0),
     "expired unlock": UnlockRecorded(expires=NOW),
+    "hold": HoldRecorded(HOLD, expires=1000.0),
+    "expired hold": HoldRecorded(HOLD, expires=NOW),
+    "hold that is over": HoldRecorded(Hold(NOW, "hold"), expires=1000.0),
+    "hold ended": HoldEnded("told"),
+    "lock": LockOrdered(),
+    "lock released": LockReleased(),
+    "shut": Shut(),
     "time": TimePassed(),
     "stop": Stopped(),
 }
@@ -82,9 +99,12 @@ def stays(door: Door, *commands: Command) -> dict[str, Row]:
 def opens(door: Door, now: float, *before: Command) -> dict[str, Row]:
     """Return what REX and an unlock do in every state of a door that lives."""
     opened = replace(door, relock_at=now + 5.0)
+    held = replace(door, relock_at=now + 10.0, hold=HOLD, renew_at=now + 10.5)
     return {
-        "rex": (opened, (*before, Energize(5.0, "rex"))),
+        "rex": (replace(opened, rex_until=now + 5.0), (*before, Energize(5.0, "rex"))),
         "unlock": (opened, (*before, Energize(5.0, "operator"))),
+        "hold": (held, (*before, Energize(10.0, "hold"))),
+        "lock": (replace(door, locked=True), before),
     }
 
 
@@ -116,6 +136,7 @@ IN_TIME: dict[str, dict[str, Row]] = {
     "granting": stays(GRANTING)
     | opens(GRANTING, NOW)
     | {
+        "lock": (replace(cooled(NOW), locked=True), (Lapse("a", GRANTED, Reason.OPERATOR_LOCKED),)),
         "recorded": (
             Door(Phase.COOLING, rested_at=106.0, relock_at=105.0),
             (Energize(5.0, "granted"), Announce("a", GRANTED)),
@@ -202,10 +223,13 @@ def test_an_event_when_time_is_up(state: str, event: str) -> None:
 
 @pytest.mark.parametrize(("state", "event"), [cell for cell in CELLS if cell[0] != "stopped"])
 def test_an_event_with_the_strike_energized(state: str, event: str) -> None:
-    """The strike's own deadline runs beside everything else."""
+    """The strike's own deadline runs beside everything else; a lock, and a door that was closed, end it."""
     door, commands, _ = step(replace(STATES[state], relock_at=103.0), EVENTS[event], NOW, RULES)
     expected, same = IN_TIME[state][event]
-    relock_at = None if expected.phase is Phase.STOPPED else expected.relock_at or 103.0
+    ends = expected.phase is Phase.STOPPED or event in {"lock", "shut"}
+    relock_at = None if ends else expected.relock_at or 103.0
+    if event in {"lock", "shut"}:
+        same = (DeEnergize(), *same)
 
     assert (door, commands) == (replace(expected, relock_at=relock_at), same)
 
@@ -243,6 +267,163 @@ def test_the_attempts_deadline(event: DoorEvent, now: float, expected: tuple[Com
 def test_a_commit_after_the_deadline_grants_nothing(now: float, expected: tuple[Command, ...]) -> None:
     """A grant that becomes durable at the deadline or after it moves no strike."""
     assert step(GRANTING, Recorded("a"), now, RULES)[1] == expected
+
+
+# --- held, and locked
+
+HELD = Door(relock_at=110.0, hold=HOLD, renew_at=110.5)
+GAPLESS = replace(RULES, gap_s=0.0)
+
+
+def test_a_held_door_is_energized_in_turns() -> None:
+    """Each turn ends by its own deadline; after the gap the next one begins, until the hold is over."""
+    door, commands, deadline = step(HELD, TimePassed(), 110.0, RULES)
+    assert (door, commands, deadline) == (replace(HELD, relock_at=None), (Pause(),), 110.5)
+
+    door, commands, deadline = step(door, TimePassed(), 110.5, RULES)
+    assert (door, commands) == (replace(HELD, relock_at=120.5, renew_at=121.0), (Energize(10.0, "renewed"),))
+    assert deadline == 120.5
+
+
+def test_the_last_turn_ends_with_the_hold() -> None:
+    """No turn is longer than what is left of the hold, and then the door is locked."""
+    door, commands, _ = step(replace(HELD, relock_at=None, renew_at=696.0), TimePassed(), 696.0, RULES)
+    assert (door.relock_at, door.renew_at, commands) == (700.0, None, (Energize(4.0, "renewed"),))
+
+    assert step(door, TimePassed(), 700.0, RULES) == (
+        Door(),
+        (DeEnergize(), HoldOver("hold", "its time is over")),
+        None,
+    )
+
+
+def test_without_a_gap_the_next_turn_comes_before_the_end() -> None:
+    """The strike is never let go of, and each turn is still a bounded one."""
+    door, commands, _ = step(Door(), HoldRecorded(HOLD, expires=1000.0), NOW, GAPLESS)
+    assert (door.relock_at, door.renew_at, commands) == (110.0, 105.0, (Energize(10.0, "hold"),))
+
+    door, commands, _ = step(door, TimePassed(), 105.0, GAPLESS)
+    assert (door.relock_at, door.renew_at, commands) == (115.0, 110.0, (Energize(10.0, "renewed"),))
+
+
+def test_the_end_of_a_hold_before_its_time_locks() -> None:
+    """An operator's release, an untrusted clock: the strike does not wait for the turn's end."""
+    told = (HoldOver("hold", "told"), DeEnergize())
+    assert step(HELD, HoldEnded("told"), NOW, RULES) == (Door(), told, None)
+
+
+@pytest.mark.parametrize("event", [HoldEnded("told"), LockOrdered()])
+def test_who_goes_out_is_not_locked_in_by_an_order(event: DoorEvent) -> None:
+    """What is left of a REX's time is left to it."""
+    door, _, _ = step(HELD, RexPressed(), NOW, RULES)
+    door, commands, _ = step(door, event, NOW + 1, RULES)
+
+    assert (DeEnergize() in commands, door.relock_at, door.hold) == (False, pytest.approx(110.0), None)
+
+
+def test_a_lock_ends_a_hold() -> None:
+    """The two cannot be at the same time."""
+    over = HoldOver("hold", "an operator locked the door")
+    assert step(HELD, LockOrdered(), NOW, RULES) == (Door(locked=True), (over, DeEnergize()), None)
+
+
+@pytest.mark.parametrize("event", ["unlock", "hold"])
+def test_a_locked_door_opens_to_no_operator(event: str) -> None:
+    """An unlock, or a hold, whose record comes after a lock does nothing."""
+    assert step(Door(locked=True), EVENTS[event], NOW, RULES) == (Door(locked=True), (), None)
+    assert step(Door(), EVENTS[event], NOW, RULES)[1] != ()
+
+
+@pytest.mark.parametrize("state", [state for state in STATES if state != "stopped"])
+def test_rex_opens_a_locked_door(state: str) -> None:
+    """In every phase."""
+    door, commands, _ = step(replace(STATES[state], locked=True), RexPressed(), NOW, RULES)
+    assert (door.relock_at, commands) == (105.0, (Energize(5.0, "rex"),))
+
+
+def test_a_grant_at_a_locked_door_is_none() -> None:
+    """Whatever judged it: the door itself knows of the lock."""
+    locked = Decision(Outcome.DENIED, Reason.OPERATOR_LOCKED, ANN)
+    assert step(replace(EXAMINING, locked=True), Decided("a", GRANTED), NOW, RULES)[1] == (Record("a", locked),)
+
+
+def test_a_released_door_lets_in_again() -> None:
+    """The lock is over at once."""
+    door, _, _ = step(Door(locked=True), LockReleased(), NOW, RULES)
+    assert door == Door()
+
+
+def test_a_door_that_was_closed_locks_and_rests() -> None:
+    """Who was let through is through: the rest begins now."""
+    let_in = Door(Phase.COOLING, rested_at=106.0, relock_at=105.0)
+    assert step(let_in, Shut(), NOW, RULES)[:2] == (Door(Phase.COOLING, rested_at=101.0), (DeEnergize(),))
+
+
+def test_a_held_door_stays_unlocked_when_it_is_closed() -> None:
+    """Others shall come in after the first one."""
+    assert step(HELD, Shut(), NOW, RULES)[:2] == (HELD, ())
+
+
+def test_a_stop_ends_a_hold() -> None:
+    """And says so, for the record."""
+    door, commands, _ = step(HELD, Stopped(), NOW, RULES)
+    assert (door, commands) == (STOPPED, (DeEnergize(), HoldOver("hold", "the daemon stops")))
+
+
+ORDERS: list[DoorEvent] = [
+    *(RexPressed(), UnlockRecorded(1e9), Shut(), LockOrdered(), LockReleased(), HoldEnded("told")),
+    *(HoldRecorded(Hold(until, cause), 1e9) for until in (130.0, 160.0, 400.0) for cause in ("hold", "office_hours")),
+    TimePassed(),
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(ORDERS), st.sampled_from([0.0, 0.3, 2.0, 9.0, 40.0])), max_size=30),
+    st.sampled_from([RULES, GAPLESS]),
+)
+def test_the_strike_is_never_energized_without_a_cause(played: list[tuple[DoorEvent, float]], rules: DoorRules) -> None:
+    """Each time it is, an order of that moment or a hold that lasts is the cause, and it ends with that.
+
+    No turn is longer than the guard's cap; a locked door moves for a REX only.
+    """
+    door, now, until = Door(), NOW, 0.0
+    for event, wait_s in played:
+        later = now + wait_s
+        held = door.hold
+        door, commands, deadline = step(door, event, now, rules)
+        until = _checked(door, commands, event, now, until, held)
+        rounds = 0
+        while deadline is not None and deadline <= later:
+            now, held, rounds = deadline, door.hold, rounds + 1
+            door, commands, deadline = step(door, TimePassed(), now, rules)
+            until = _checked(door, commands, TimePassed(), now, until, held)
+            assert rounds < 100, "time alone goes round in circles"
+        now = later
+        assert door.relock_at is None or now < door.relock_at
+
+
+def _checked(
+    door: Door, commands: tuple[Command, ...], event: DoorEvent, now: float, until: float, held: Hold | None
+) -> float:
+    """Check what one step does to the strike; return until when it is energized."""
+    for command in commands:
+        if isinstance(command, Energize):
+            assert command.for_s <= 10.0 + 1e-6
+            until = now + command.for_s
+            if command.cause == "renewed":
+                assert held is not None
+                assert now < held.until
+                # What a REX or an unlock has begun in a hold may outlast it, by its own time.
+                assert until <= held.until + 5.0 + 1e-6
+            else:
+                assert isinstance(event, RexPressed | UnlockRecorded | HoldRecorded)
+                assert not door.locked or command.cause == "rex"
+        elif isinstance(command, DeEnergize | Pause):
+            until = 0.0
+    assert (door.relock_at is None) is (until == 0.0)
+    assert door.relock_at is None or door.relock_at <= until + 1e-6
+    return until
 
 
 def test_an_expired_attempt_is_asked_about_once() -> None:

@@ -9,7 +9,7 @@ from smileaccess.pins import NONE, PARTS, Pins, problems
 from smileaccess.settings import Settings, parse
 
 WHOLE = Pins(
-    strike=17, entry=22, approach=23, rex=24, contact=25, tamper=16, green=5, amber=6, red=13, buzzer=12
+    strike=17, entry=22, approach=23, rex=24, contact=25, tamper=16, fire=26, green=5, amber=6, red=13, buzzer=12
 )  # fmt: skip
 """A door with every part."""
 

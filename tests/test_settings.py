@@ -7,6 +7,7 @@ import math
 import re
 import socket
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -355,7 +356,8 @@ def test_settings_that_just_go_together(text: str) -> None:
         (
             "[door]\nqqq = 5",
             "settings: [door] qqq: no such setting: known are name, unlock_s, attempt_s, cool_down_s, approach, "
-            "approach_rest_s, approach_rest_limit_s, place",
+            "approach_rest_s, approach_rest_limit_s, place, held_open_s, forced_open, relock_on_close, hold_limit_s, "
+            "hold_gap_s",
         ),
         ("[dor]", "settings: [dor]: no such section: did you mean door?"),
         ("[qqq]", f"settings: [qqq]: no such section: known are {', '.join(Settings.model_fields)}"),
@@ -678,3 +680,57 @@ def test_a_section_that_stands_twice_is_told_as_such() -> None:
     """Whoever pastes lines into a settings file learns what to do."""
     (problem,) = problems("[door]\n[door]")
     assert problem.endswith(": each [section] may stand once")
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        ('schedule = "mon-fri 08:00-18:00"', 'time_zone = "": must name the zone that schedule is meant in'),
+        ('schedule = "mo 08:00-18:00"\ntime_zone = "UTC"', "schedule = \"mo 08:00-18:00\": 'mo': must be days"),
+        ('schedule = "always"\ntime_zone = "Wien"', "schedule = \"always\": 'Wien': no time zone"),
+    ],
+)
+def test_office_hours_that_cannot_be(told: str, problem: str) -> None:
+    """The schedule, or its zone, with what it must be."""
+    with pytest.raises(SettingsError) as caught:
+        parse(f"[office_hours]\n{told}\n")
+    [line] = caught.value.problems
+    assert line.startswith(f"settings: [office_hours] {problem}")
+
+
+def test_office_hours_end_with_their_span() -> None:
+    """In the zone that they are meant in; what has no end begins anew each day; without a schedule there are none."""
+    monday = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+    told = parse('[office_hours]\nschedule = "mon-fri 08:00-18:00"\ntime_zone = "Europe/Vienna"\n').office_ends_at()
+    assert told is not None
+    assert told(monday) == datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
+    assert told(monday + timedelta(hours=8)) is None
+    always = parse('[office_hours]\nschedule = "always"\ntime_zone = "UTC"\n').office_ends_at()
+    assert always is not None
+    assert always(monday) == monday + timedelta(days=1)
+    assert parse("").office_ends_at() is None
+
+
+@pytest.mark.parametrize(
+    ("wired", "said", "contact", "forced"),
+    [
+        ("", "auto", False, False),
+        ("contact = 25", "auto", True, False),
+        ("contact = 25\nrex = 24", "auto", True, True),
+        ("contact = 25\nrex = 24", "off", True, False),
+        ("contact = 25", "on", True, True),
+    ],
+)
+def test_what_is_drawn_from_the_contact(wired: str, said: str, contact: bool, forced: bool) -> None:
+    """An opening is forced only where somebody tells of who goes out, or the owner says so."""
+    rules = parse(
+        f'[panel]\nkind = "gpio"\n[gpio]\nstrike = 17\n{wired}\n[door]\nforced_open = "{said}"\n'
+    ).doorway_rules()
+    assert (rules.contact, rules.forced) == (contact, forced)
+
+
+def test_only_a_panel_with_lines_has_inputs() -> None:
+    """What stands in [gpio] is nothing to a door on a terminal."""
+    lines = "[gpio]\nstrike = 17\ncontact = 25\nfire = 26\n"
+    assert parse(lines).inputs() == frozenset()
+    assert parse(f'[panel]\nkind = "gpio"\n{lines}').inputs() == {"contact", "fire"}

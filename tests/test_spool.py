@@ -1124,3 +1124,19 @@ def test_a_record_begun_anew_is_not_the_old_one(path: Path) -> None:
         one.add_event(event())
         with pytest.raises(ChainBroken, match=r"not .* as given"):
             one.verify(head)
+
+
+def test_the_last_event_of_some_kinds_is_the_last_in_the_chain(made: Spool) -> None:
+    """An order that came after a clock was set back still counts, and one that is too old does not."""
+    for kind, day in (("control_lock", 3), ("start", 2), ("control_release", 1), ("rex", 4)):
+        made.add_event(DoorEvent(uuid7(), DOOR, NOON + timedelta(days=day), kind, "ann"))
+
+    def last(*kinds: str, since: datetime | None = None) -> str | None:
+        event = made.last_event(kinds, since)
+        return None if event is None else event.kind
+
+    assert last("control_lock", "start", "control_release") == "control_release"
+    assert last("control_lock", "start") == "start"
+    assert last("lock_kept") is None
+    assert last("control_release", since=NOON + timedelta(days=1)) == "control_release"
+    assert last("control_release", since=NOON + timedelta(days=2)) is None

@@ -14,7 +14,7 @@ from smileaccess.errors import SettingsError
 from smileaccess.keys import DOOR_KEYS, KeyKind
 from smileaccess.settings import Settings
 from smileaccess.supervision.notify import BEATS
-from smileaccess.wiring import AWS_CREDENTIAL, MYSQL_CREDENTIAL
+from smileaccess.wiring import ALERTS_CREDENTIAL, AWS_CREDENTIAL, MYSQL_CREDENTIAL
 
 FOLDER = Path(__file__).parent.parent / "systemd"
 UNIT = FOLDER / "smileaccess.service"
@@ -115,7 +115,7 @@ def test_systemd_makes_the_folders(tmp_path: Path) -> None:
 
 def test_every_secret_is_a_credential() -> None:
     """A door's keys and passwords come as credentials; what signs members never comes to a door."""
-    wanted = {f"smileaccess.{kind}" for kind in DOOR_KEYS} | {MYSQL_CREDENTIAL, AWS_CREDENTIAL}
+    wanted = {f"smileaccess.{kind}" for kind in DOOR_KEYS} | {MYSQL_CREDENTIAL, AWS_CREDENTIAL, ALERTS_CREDENTIAL}
     assert set(values("LoadCredential")) == wanted
     assert f"smileaccess.{KeyKind.ENROLLER}" not in wanted
 

@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, Lazy] = {
     "attempts": Lazy("smileaccess.cli.attempts:attempts", "Read, check, export and try attempts."),
     "database": Lazy("smileaccess.cli.database:database", "Make, back up and describe the databases."),
     "door": Lazy("smileaccess.cli.door:door", "Ask the running door; register and revoke doors."),
+    "alerts": Lazy("smileaccess.cli.alerts:alerts", "Try the channels that alerts leave by."),
     "keys": Lazy("smileaccess.cli.keys:keys", "Make and show the keys of this installation."),
     "panel": Lazy("smileaccess.cli.panel:panel", "Try lamps, buzzer and inputs; drive the strike to locked."),
     "camera": Lazy("smileaccess.cli.camera:camera", "See what the camera sees, and what to improve."),

@@ -279,6 +279,14 @@ def moment_option(*names: str, help: str, ahead: bool = False) -> Callable[[Call
     return click.option(*names, callback=convert, metavar="TIME", help=help)
 
 
+def seconds_of(ctx: click.Context, param: click.Parameter, value: str) -> float:
+    """Return the seconds of an option that takes a length of time: 90s, 30m, 2h."""
+    told = _DURATION.fullmatch(value)
+    if told is None or int(told[1]) == 0:
+        raise click.BadParameter(f"{plain(value)!r} is no length of time: give 90s, 30m or 2h", ctx, param)
+    return timedelta(**{_UNITS[told[2]]: int(told[1])}).total_seconds()
+
+
 def moment_of(text: str, now: datetime, *, ahead: bool = False) -> datetime:
     """Return the UTC time that a text says; ValueError or OverflowError for any other text.
 

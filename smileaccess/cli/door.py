@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from smileaccess.cli.common import (
     pass_app,
     row,
     say,
+    seconds_of,
     table,
     why_option,
 )
@@ -41,6 +42,9 @@ def door() -> None:
     Example:
       smileaccess door status
       smileaccess door unlock --why "delivery, seen at the window"
+      smileaccess door lock --why "break-in next door"
+      smileaccess door hold --for 30m --why "moving furniture"
+      smileaccess door release --why "it is over"
     """
 
 
@@ -90,7 +94,11 @@ def lines(told: dict[str, Any]) -> list[tuple[str, str]]:
         ("door", told["door"]),
         ("strike", told["strike"]),
         ("busy", "no" if told["phase"] == "idle" else told["phase"]),
+        ("locked by", _lock(told["operator_lock"])),
+        ("held unlocked", _held(told["held"])),
+        *_office_hours(told["office_hours"]),
         ("locked out", f"for {told['locked_out_s']:.0f} s" if told["locked_out_s"] else "no"),
+        *_inputs(told),
         ("active members", str(told["members"])),
         ("recognizer", _recognizer(told["recognizer"])),
         ("liveness", told["liveness"]),
@@ -102,6 +110,41 @@ def lines(told: dict[str, Any]) -> list[tuple[str, str]]:
     if told["sensor_rests_s"]:
         found.append(("approach sensor", f"rests for {told['sensor_rests_s']:.0f} s: it fired without a face"))
     return [(name, str(value)) for name, value in found]
+
+
+def _lock(told: dict[str, Any] | None) -> str:
+    return "nobody" if told is None else f"{told['who']}, since {local(datetime.fromisoformat(told['since']))}"
+
+
+def _held(told: dict[str, Any] | None) -> str:
+    if told is None:
+        return "no"
+    by = {"hold": "by an operator", "office_hours": "for office hours"}[told["cause"]]
+    return f"{by}, for another {_ago(told['for_s'])}"
+
+
+def _office_hours(told: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Return whether it is office hours, where there are any."""
+    if told is None:
+        return []
+    if told["until"] is None:
+        return [("office hours", "not now")]
+    until = f"until {local(datetime.fromisoformat(told['until']))}"
+    if told["ended_by_operator"]:
+        return [("office hours", f"ended by an operator, {until}")]
+    return [("office hours", until if told["on"] else f"{until}, from the first member in on")]
+
+
+def _inputs(told: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what the inputs say that the panel has."""
+    found = []
+    if told["contact"] is not None:
+        found.append(("door contact", told["contact"] + (": in alarm, close it" if told["door_alarm"] else "")))
+    if told["tamper"] is not None:
+        found.append(("tamper loop", "open: go and look" if told["tamper"] else "closed"))
+    if told["fire"] is not None:
+        found.append(("fire alarm", "ALARM" if told["fire"] else "quiet"))
+    return found
 
 
 def _recognizer(told: dict[str, Any]) -> str:
@@ -181,8 +224,16 @@ def attempt(app: App, as_json: bool, why: str) -> None:
         say(f"attempt {attempt_id} began; see it with: smileaccess attempts show {attempt_id}")
 
 
+reason_option = click.option("--why", required=True, metavar="TEXT", help="Why, for the record (no names, please).")
+
+
+def _need(why: str) -> None:
+    if not why.strip():
+        raise click.BadParameter("must say why, for the record", param_hint="--why")
+
+
 @door.command()
-@click.option("--why", required=True, metavar="TEXT", help="Why, for the record (no names, please).")
+@reason_option
 @pass_app
 def unlock(app: App, why: str) -> None:
     """Energize the strike once, for the door's usual time.
@@ -191,8 +242,65 @@ def unlock(app: App, why: str) -> None:
     Example:
       smileaccess door unlock --why "delivery, seen at the window"
     """
-    if not why.strip():
-        raise click.BadParameter("must say why, for the record", param_hint="--why")
+    _need(why)
     with _client(app) as client:
         client.unlock(why)
     say("unlocked; it locks again by itself")
+
+
+@door.command()
+@reason_option
+@pass_app
+def lock(app: App, why: str) -> None:
+    """Let nobody in until `door release`; the way out works.
+
+    A restart does not end it.
+
+    \b
+    Example:
+      smileaccess door lock --why "break-in next door, police on site"
+    """
+    _need(why)
+    with _client(app) as client:
+        client.lock(why)
+    say("locked: nobody is let in until `smileaccess door release`; the way out works")
+
+
+@door.command()
+@click.option(
+    "--for", "seconds", required=True, metavar="TIME", callback=seconds_of, help="For how long: 90s, 30m, 2h."
+)
+@reason_option
+@pass_app
+def hold(app: App, seconds: float, why: str) -> None:
+    """Hold the door unlocked for a while; it locks again by itself.
+
+    \b
+    Example:
+      smileaccess door hold --for 30m --why "moving furniture, somebody at the door"
+    """
+    _need(why)
+    with _client(app) as client:
+        client.hold(why, seconds)
+    until = datetime.now(UTC) + timedelta(seconds=seconds)
+    say(f"held unlocked until {local(until)}; `smileaccess door release` ends it earlier")
+
+
+@door.command()
+@json_option
+@reason_option
+@pass_app
+def release(app: App, as_json: bool, why: str) -> None:
+    """End an operator's lock, a hold and a lock-out.
+
+    \b
+    Example:
+      smileaccess door release --why "it was our own guest"
+    """
+    _need(why)
+    with _client(app) as client:
+        ended = client.release(why)
+    if as_json:
+        emit({"ended": ended})
+    else:
+        say(f"released: {', '.join(ended)}" if ended else "there was nothing to release")

@@ -53,6 +53,7 @@ def rules(pins: Pins) -> dict[str, Rule]:
         ),
         "contact": Rule(DoorInput.DOOR_OPENED, off=DoorInput.DOOR_CLOSED),
         "tamper": Rule(DoorInput.TAMPERED, off=DoorInput.TAMPER_CLEARED),
+        "fire": Rule(DoorInput.FIRE, off=DoorInput.FIRE_CLEARED),
     }
     connected = pins.connected()
     return {name: rule for name, rule in made.items() if name in connected}

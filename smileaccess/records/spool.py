@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -178,6 +178,16 @@ class Spool:
         """Yield door events, newest first; read in pages, as `attempts` are."""
         tests = {"at >= ?": _stamp(since)}
         return map(rows.event_of, self._newest_first("door_events", "at", tests, limit))
+
+    def last_event(self, kinds: Sequence[str], since: datetime | None = None) -> DoorEvent | None:
+        """Return the last event of these kinds in the order of the chain, whatever its clock said; None for none."""
+        marks = ", ".join("?" * len(kinds))
+        page = self._db.all(
+            f"SELECT * FROM door_events WHERE kind IN ({marks}) AND at >= ? ORDER BY seq DESC LIMIT 1",  # noqa: S608
+            *kinds,
+            _stamp(since) or "",
+        )
+        return rows.event_of(page[0]) if page else None
 
     def bills(self, since: date) -> list[Bill]:
         """Return the billed calls from a day (UTC) on, one bill a day and payer, in order."""

@@ -47,6 +47,8 @@ JOURNAL = "/run/systemd/journal/socket"
 
 _LONGEST_NAME = 64  # of a field: journald drops longer ones
 
+_LISTENERS: list[Callable[[Mapping[str, Any]], object]] = []
+
 Line = TypeVar("Line")
 Fields = dict[str, str]
 
@@ -159,11 +161,28 @@ def connected(environ: Mapping[str, str], stream: TextIO | None) -> bool:
 def _configure(level: str, last: list[structlog.typing.Processor], outlet: Outlet[Any]) -> None:
     mouth = _Mouth(outlet.take)
     structlog.configure(
-        processors=[structlog.processors.add_log_level, *last],
+        processors=[structlog.processors.add_log_level, _told, *last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=lambda *_: mouth,
         cache_logger_on_first_use=False,
     )
+
+
+@contextlib.contextmanager
+def heard_by(listener: Callable[[Mapping[str, Any]], object]) -> Iterator[None]:
+    """Let somebody hear every line that is logged while this context lasts; on any thread, and at once."""
+    _LISTENERS.append(listener)
+    try:
+        yield
+    finally:
+        _LISTENERS.remove(listener)
+
+
+def _told(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Hand, as a processor of structlog's, a line to whoever listens."""
+    for listener in _LISTENERS:
+        listener(line)
+    return line
 
 
 # Text and JSON
