@@ -28,7 +28,7 @@ from smileaccess.model import (
     Question,
     Template,
 )
-from smileaccess.registry import check_validity, named
+from smileaccess.registry import check_groups, check_validity, named
 from smileaccess.sitting import AGAIN, MOST, Conflict, Desk, Look, Picture, Report, Request, Sitting, Verdict
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def enroll(desk: Desk, pictures: Iterable[Picture], request: Request) -> Report:
     """
     request = replace(request, name=clean_name(request.name))
     check_validity(request.valid_from, request.valid_until)
+    check_groups(request.groups)
     sitting = Sitting(desk, request, _living(desk))
     _gate(sitting, pictures)
     member = _addressee(sitting)
@@ -305,6 +306,10 @@ def _grown(member: Member, templates: tuple[Template, ...], request: Request) ->
         consent=request.consent,
         valid_from=request.valid_from or member.valid_from,
         valid_until=request.valid_until or member.valid_until,
+        schedule=request.schedule or member.schedule,
+        groups=tuple(sorted(set(request.groups))) or member.groups,
+        doors=tuple(sorted(set(request.doors))) or member.doors,
+        gesture=request.gesture or member.gesture,
         templates=(*member.templates, *templates),
     )
 

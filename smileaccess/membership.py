@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from smileaccess.encoding import canonical, moment, stamp
 from smileaccess.errors import EnrollmentRefused, KeysError, SignatureInvalid
-from smileaccess.model import Consent, IndexedFace, Member, MemberStatus, SignedMember, Template
+from smileaccess.model import Consent, Gesture, IndexedFace, Member, MemberStatus, SignedMember, Template
+from smileaccess.schedules import Schedule
 
 if TYPE_CHECKING:
     from smileaccess.model import Vector
     from smileaccess.ports import Members
 
-FORMAT = 2
+FORMAT = 3
 """The version of the document; a door refuses one that it does not know, since it may hold a limit unknown to it."""
 
 LONGEST_NAME = 200
@@ -37,7 +38,9 @@ _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _WHO = {"id", "version", "name", "status", "created_at", "consent"}
 _FIELDS_1 = _WHO | {"format", "valid_from", "valid_until", "templates"}
-_FIELDS = {1: _FIELDS_1, 2: _FIELDS_1 | {"faces"}}
+_FIELDS_2 = _FIELDS_1 | {"faces"}
+_FIELDS_3 = _FIELDS_2 | {"schedule", "groups", "doors", "least_similarity", "gesture"}
+_FIELDS = {1: _FIELDS_1, 2: _FIELDS_2, 3: _FIELDS_3}
 _LIKE_AN_ID = re.compile(r"m_[0-9a-f]*", re.IGNORECASE)
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -106,6 +109,11 @@ def forgotten(member: Member) -> Member:
         valid_until=None,
         templates=(),
         faces=(),
+        gesture=Gesture.SMILE,
+        schedule=None,
+        groups=(),
+        doors=None,
+        least_similarity=None,
     )
 
 
@@ -125,6 +133,11 @@ def document(member: Member) -> bytes:
             "valid_until": member.valid_until and stamp(member.valid_until),
             "templates": [_entry(template) for template in member.templates],
             "faces": [_face_entry(face) for face in member.faces],
+            "schedule": member.schedule and {"text": member.schedule.text, "zone": member.schedule.zone},
+            "groups": list(member.groups),
+            "doors": None if member.doors is None else list(member.doors),
+            "least_similarity": member.least_similarity,
+            "gesture": member.gesture,
         }
     )
 
@@ -239,7 +252,7 @@ def _check_signable(member: Member) -> None:
     if len(set(face_ids)) != len(face_ids):
         raise EnrollmentRefused(f"member {member.id}: a FaceId is used twice: {', '.join(face_ids)}")
     if member.status is MemberStatus.FORGOTTEN:
-        if member.name or member.consent or ids or face_ids or member.limited:
+        if replace(forgotten(member), version=member.version) != member:
             raise EnrollmentRefused(f"member {member.id}: a forgotten member keeps nothing: use `forgotten`")
     elif _tidy(member.name) != member.name:  # one that looks like an id may have been kept by an earlier version
         raise EnrollmentRefused(f"member {member.id}: name {member.name!r}: pass it through `clean_name` first")
@@ -280,6 +293,11 @@ def _member(signed: SignedMember) -> Member:
             valid_until=_limit(told["valid_until"]),
             templates=_templates(signed, told["templates"]),
             faces=tuple(_indexed_face(entry) for entry in told.get("faces", ())),
+            gesture=Gesture(told.get("gesture", Gesture.SMILE)),
+            schedule=_schedule(told.get("schedule")),
+            groups=tuple(told.get("groups", ())),
+            doors=None if told.get("doors") is None else tuple(told["doors"]),
+            least_similarity=told.get("least_similarity"),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _invalid(signed.id, f"the signed document cannot be read ({error})") from error
@@ -291,6 +309,10 @@ def _consent(told: Mapping[str, str] | None) -> Consent | None:
 
 def _limit(told: str | None) -> datetime | None:
     return None if told is None else moment(told)
+
+
+def _schedule(told: Mapping[str, str] | None) -> Schedule | None:
+    return None if told is None else Schedule.parse(told["text"], told["zone"])
 
 
 def _templates(signed: SignedMember, told: list[dict[str, Any]]) -> tuple[Template, ...]:

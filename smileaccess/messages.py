@@ -654,6 +654,11 @@ _MEMBERS = {
     "member_disabled": Message("A member was disabled", "An operator did it.", NOTHING_TO_DO, INFO),
     "member_enabled": Message("A member was enabled again", "An operator did it.", NOTHING_TO_DO, INFO),
     "member_validity": Message("A member's validity was changed", "An operator did it.", NOTHING_TO_DO, INFO),
+    "member_schedule": Message("A member's schedule was changed", "An operator did it.", NOTHING_TO_DO, INFO),
+    "member_groups": Message("A member's groups were changed", "An operator did it.", NOTHING_TO_DO, INFO),
+    "member_doors": Message("A member's doors were changed", "An operator did it.", NOTHING_TO_DO, INFO),
+    "member_gesture": Message("A member's gesture was changed", "An operator did it.", NOTHING_TO_DO, INFO),
+    "member_similarity": Message("A member's own threshold was changed", "An operator did it.", NOTHING_TO_DO, INFO),
     "member_forgotten": Message("A member was forgotten", "An operator did it.", NOTHING_TO_DO, INFO),
     "member_published": Message("A member was put into the central list", "An operator did it.", NOTHING_TO_DO, INFO),
     "member_reconciled": Message(

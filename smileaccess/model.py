@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from smileaccess.schedules import Schedule
+
     Pixels = NDArray[np.uint8]
     Vector = NDArray[np.float32]
 
@@ -448,7 +450,9 @@ class Member:
 
     `valid_from` and `valid_until` are UTC or None for no limit. `templates` serve the embedded recognizer, `faces`
     Rekognition: a face of a collection that is not among them is nobody's. `gesture` is what the member shows on
-    the cue.
+    the cue. The member may come in when the own `schedule` or that of one of the `groups` covers the moment, always
+    where there is neither; at the `doors` of these names, None for all; and, where `least_similarity` (0..100) asks for
+    more than the door's threshold, only when that is reached.
     """
 
     id: str
@@ -462,6 +466,10 @@ class Member:
     templates: tuple[Template, ...] = ()
     faces: tuple[IndexedFace, ...] = ()
     gesture: Gesture = Gesture.SMILE
+    schedule: Schedule | None = None
+    groups: tuple[str, ...] = ()
+    doors: tuple[str, ...] | None = None
+    least_similarity: float | None = None
 
     @property
     def searchable(self) -> bool:
@@ -475,6 +483,11 @@ class Member:
     @property
     def limited(self) -> bool:
         """Whether wall time matters to this member."""
+        return self.spanned or self.schedule is not None or bool(self.groups)
+
+    @property
+    def spanned(self) -> bool:
+        """Whether the member may come in only from or until a day."""
         return self.valid_from is not None or self.valid_until is not None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from smileaccess.model import (
@@ -14,12 +14,14 @@ from smileaccess.model import (
     Decision,
     Emotion,
     Evidence,
+    Gesture,
     LivenessMode,
     Member,
     MemberStatus,
     Outcome,
     Reason,
 )
+from smileaccess.schedules import Schedule
 
 
 class EmotionRule(StrEnum):
@@ -35,7 +37,9 @@ class Rules:
     """The owner's rules; similarities and smiles are 0..100.
 
     `thresholds` are by recognizer: what another one names opens nothing. `fallback_opens` says whether an attempt in
-    which the first choice of recognizer could not answer may be granted.
+    which the first choice of recognizer could not answer may be granted. The strongest emotion must be one of those
+    required, where they are (of who cannot smile none is), and may never be a forbidden one. `door` is this
+    door's name; `groups` are schedules by the groups' names; on `holidays` only the spans for such days hold.
     """
 
     liveness: LivenessMode = LivenessMode.NEUTRAL_THEN_SMILE
@@ -44,6 +48,10 @@ class Rules:
     fallback_opens: bool = True
     emotions: EmotionRule = EmotionRule.RECORD
     required_emotions: frozenset[Emotion] = frozenset({Emotion.HAPPY})
+    forbidden_emotions: frozenset[Emotion] = frozenset()
+    door: str = ""
+    groups: Mapping[str, Schedule] = field(default_factory=dict)
+    holidays: frozenset[date] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +155,8 @@ def _reasons(
     if evidence.members_stale:
         yield Reason.MEMBERS_STALE
     if member is not None:
-        yield from _member_reasons(member, now, clock_trusted)
-    yield from _expression_reasons(evidence, rules)
+        yield from _member_reasons(member, now, clock_trusted, rules)
+    yield from _expression_reasons(evidence, Gesture.SMILE if member is None else member.gesture, rules)
 
 
 def _identity_reasons(evidence: Evidence, member: Member | None, rules: Rules) -> Iterator[Reason]:
@@ -159,16 +167,21 @@ def _identity_reasons(evidence: Evidence, member: Member | None, rules: Rules) -
     if evidence.identified is None:
         yield Reason.TIMEOUT
         return
+    least = rules.thresholds.get(evidence.recognizer or "", math.inf)
+    if member is not None and member.least_similarity is not None:
+        least = max(least, member.least_similarity)
     # Asked this way round, a similarity or a smile that is no number denies.
-    below = not evidence.identified.similarity >= rules.thresholds.get(evidence.recognizer or "", math.inf)
+    below = not evidence.identified.similarity >= least
     other = member is None or member.id != evidence.identified.member_id
     if below or other or (member is not None and member.status is MemberStatus.FORGOTTEN):
         yield Reason.NOT_RECOGNIZED
 
 
-def _member_reasons(member: Member, now: datetime, clock_trusted: bool) -> Iterator[Reason]:
+def _member_reasons(member: Member, now: datetime, clock_trusted: bool, rules: Rules) -> Iterator[Reason]:
     if member.status is MemberStatus.DISABLED:
         yield Reason.MEMBER_DISABLED
+    if member.doors is not None and rules.door not in member.doors:
+        yield Reason.DOOR_NOT_ALLOWED
     if not member.limited:
         return
     if not clock_trusted:
@@ -178,14 +191,45 @@ def _member_reasons(member: Member, now: datetime, clock_trusted: bool) -> Itera
     late = member.valid_until is not None and now >= member.valid_until
     if early or late:
         yield Reason.MEMBER_EXPIRED
+    if not on_schedule(member, now, rules):
+        yield Reason.OUTSIDE_SCHEDULE
 
 
-def _expression_reasons(evidence: Evidence, rules: Rules) -> Iterator[Reason]:
+def on_schedule(member: Member, now: datetime, rules: Rules) -> bool:
+    """Say whether a schedule of the member's own, or of a group's, covers a moment (UTC), or there is none to.
+
+    A group that the door does not know opens nothing.
+    """
+    if member.schedule is None and not member.groups:
+        return True
+    hours = [rules.groups[name] for name in member.groups if name in rules.groups]
+    if member.schedule is not None:
+        hours.append(member.schedule)
+    return any(each.covers(now, rules.holidays) for each in hours)
+
+
+def _expression_reasons(evidence: Evidence, gesture: Gesture, rules: Rules) -> Iterator[Reason]:
     if evidence.liveness is not None:
         yield evidence.liveness
     elif not evidence.live:
         yield Reason.TIMEOUT
-    elif rules.liveness is not LivenessMode.OFF and (evidence.smile is None or not evidence.smile >= rules.smile_at):
+    elif rules.liveness is not LivenessMode.OFF and evidence.gesture is not gesture:
+        yield Reason.NO_EXPRESSION_CHANGE
+    elif rules.liveness is not LivenessMode.OFF and gesture is Gesture.SMILE and not _smiles(evidence, rules):
         yield Reason.NO_SMILE
-    if rules.emotions is EmotionRule.REQUIRE and evidence.live and evidence.emotion not in rules.required_emotions:
+    if evidence.live and not _feels(evidence, gesture, rules):
         yield Reason.EMOTION_MISMATCH
+
+
+def _smiles(evidence: Evidence, rules: Rules) -> bool:
+    return evidence.smile is not None and evidence.smile >= rules.smile_at
+
+
+def _feels(evidence: Evidence, gesture: Gesture, rules: Rules) -> bool:
+    """Say whether the strongest emotion is one that may come in; where it is to be, one not judged is none."""
+    if rules.emotions is EmotionRule.OFF:
+        return True
+    if evidence.emotion in rules.forbidden_emotions or (rules.forbidden_emotions and evidence.emotion is None):
+        return False
+    required = rules.emotions is EmotionRule.REQUIRE and gesture is Gesture.SMILE
+    return not required or evidence.emotion in rules.required_emotions

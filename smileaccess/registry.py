@@ -22,7 +22,8 @@ from smileaccess.errors import (
     RecordsFailed,
 )
 from smileaccess.membership import Roster, clean_name, forgotten, load_roster, sign
-from smileaccess.model import Consent, DoorEvent, Member, MemberStatus, uuid7
+from smileaccess.model import Consent, DoorEvent, Gesture, Member, MemberStatus, uuid7
+from smileaccess.schedules import GROUP_NAME, Schedule
 
 if TYPE_CHECKING:
     from smileaccess.ports import Clock, Collection, Confirmations, Members, RecordReader
@@ -155,6 +156,48 @@ def set_validity(
     return _changed(registry, changed, "member_validity", why)
 
 
+def set_schedule(registry: Registry, member: Member, schedule: Schedule | None, why: str = "") -> Member:
+    """Set when in a week a member may come in, None for whenever; EnrollmentRefused where that is so already."""
+    return _limited(registry, member, replace(_living(member), schedule=schedule), "member_schedule", why)
+
+
+def set_groups(registry: Registry, member: Member, groups: Iterable[str], why: str = "") -> Member:
+    """Set the groups, by their names, whose schedules hold for a member too; EnrollmentRefused for no such name."""
+    names = tuple(sorted(set(groups)))
+    check_groups(names)
+    return _limited(registry, member, replace(_living(member), groups=names), "member_groups", why)
+
+
+def check_groups(groups: Iterable[str]) -> None:
+    """Refuse what cannot be a group's name; EnrollmentRefused."""
+    for name in groups:
+        if not GROUP_NAME.fullmatch(name):
+            raise EnrollmentRefused(f"group {name!r}: must be called by 1 to 40 of a to z, 0 to 9, - and _")
+
+
+def set_doors(registry: Registry, member: Member, doors: Iterable[str] | None, why: str = "") -> Member:
+    """Set the doors, by their names, at which a member may come in, None for all; EnrollmentRefused for none."""
+    names = None if doors is None else tuple(sorted(set(doors)))
+    if names is not None and not all(names):
+        raise EnrollmentRefused("door '': has no name")
+    if names == ():
+        raise EnrollmentRefused(f"member {member.id}: no door is left: disable the member instead")
+    return _limited(registry, member, replace(_living(member), doors=names), "member_doors", why)
+
+
+def set_gesture(registry: Registry, member: Member, gesture: Gesture, why: str = "") -> Member:
+    """Set what a member shows on the cue; EnrollmentRefused where that is so already."""
+    return _limited(registry, member, replace(_living(member), gesture=gesture), "member_gesture", why)
+
+
+def set_least_similarity(registry: Registry, member: Member, least: float | None, why: str = "") -> Member:
+    """Set a member's own threshold (0..100), None for the door's; EnrollmentRefused for any other number."""
+    if least is not None and not 0 <= least <= 100:
+        raise EnrollmentRefused(f"similarity {least:g}: must be between 0 and 100")
+    changed = replace(_living(member), least_similarity=None if least is None else float(least))
+    return _limited(registry, member, changed, "member_similarity", why)
+
+
 def check_validity(valid_from: datetime | None, valid_until: datetime | None) -> None:
     """Refuse a span that never holds; EnrollmentRefused."""
     if valid_from is not None and valid_until is not None and valid_from >= valid_until:
@@ -258,6 +301,12 @@ def _set_status(registry: Registry, member: Member, status: MemberStatus, kind: 
     if _living(member).status is status:
         raise EnrollmentRefused(f"member {member.id}: is {status.value} already")
     return _changed(registry, replace(member, status=status), kind, why)
+
+
+def _limited(registry: Registry, member: Member, changed: Member, kind: str, why: str) -> Member:
+    if changed == member:
+        raise EnrollmentRefused(f"member {member.id}: is so already: nothing was changed")
+    return _changed(registry, changed, kind, why)
 
 
 def _changed(registry: Registry, member: Member, kind: str, why: str) -> Member:

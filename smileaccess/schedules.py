@@ -20,8 +20,14 @@ ALWAYS = "always"
 
 DAY_MINUTES = 24 * 60
 
+LONGEST_HOLIDAY = 366
+"""Days that one entry of a list of holidays may stand for."""
+
 _AHEAD = 9
 """Days that the end of a span is looked for: what has none in a week has none."""
+
+GROUP_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+"""How a group of members that share a schedule may be called."""
 
 _EXAMPLE = '"mon-fri 08:00-18:00; sat 09:00-13:00"'
 
@@ -42,7 +48,7 @@ class Span:
     @property
     def text(self) -> str:
         """The span as it is parsed."""
-        return f"{_days_text(self.days)} {_minute_text(self.start)}-{_minute_text(self.end)}"
+        return f"{_days_text(self.days)} {minute_text(self.start)}-{minute_text(self.end)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class Schedule:
 
         Entries stand between semicolons: days (`mon`, `mon-fri`, `mon,wed,fri`, `hol`), then spans with commas between.
         """
-        _zone(zone)
+        zone_named(zone)
         if text.strip().lower() == ALWAYS:
             return cls(None, zone)
         entries = [entry.strip().lower() for entry in text.split(";") if entry.strip()]
@@ -75,7 +81,7 @@ class Schedule:
         """Say whether it holds at a moment (UTC)."""
         if self.spans is None:
             return True
-        local = at.astimezone(_zone(self.zone))
+        local = at.astimezone(zone_named(self.zone))
         today, minute = local.date(), local.hour * 60 + local.minute
         yesterday = today - timedelta(days=1)
         return any(
@@ -83,6 +89,20 @@ class Schedule:
             or (_day(yesterday, holidays) in span.days and span.over_midnight and minute < span.end)
             for span in self.spans
         )
+
+    def on(self, day: str) -> list[tuple[int, int]]:
+        """Return from which to which minutes it holds on a day of the week, or of holidays, as people read it.
+
+        What goes on over midnight is told on both days, but for holidays, whose neighbors are not known.
+        """
+        if self.spans is None:
+            return [(0, DAY_MINUTES)]
+        before = DAYS[DAYS.index(day) - 1] if day in DAYS else None
+        ours = [
+            (span.start, DAY_MINUTES if span.over_midnight else span.end) for span in self.spans if day in span.days
+        ]
+        rest = [(0, span.end) for span in self.spans if span.over_midnight and before in span.days and span.end]
+        return together([*ours, *rest])
 
     def ends_at(self, at: datetime, holidays: Collection[date] = ()) -> datetime | None:
         """Return when it holds no more (UTC), spans that follow without a gap taken together.
@@ -100,7 +120,7 @@ class Schedule:
 
     def _ends(self, at: datetime) -> Iterator[datetime]:
         """Yield every moment from which on a span may have ended; an end within the hour that is twice has two."""
-        zone = _zone(self.zone)
+        zone = zone_named(self.zone)
         today = at.astimezone(zone).date()
         for span in self.spans or ():
             for ahead in range(-1, _AHEAD):
@@ -126,7 +146,33 @@ class Schedule:
         return first + timedelta(minutes=high)
 
 
-def _zone(name: str) -> ZoneInfo:
+def together(spans: Collection[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return minutes of a day from and to, in order, those that touch each other as one."""
+    made: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if made and start <= made[-1][1]:
+            made[-1] = (made[-1][0], max(end, made[-1][1]))
+        else:
+            made.append((start, end))
+    return made
+
+
+def days(text: str) -> Iterator[date]:
+    """Yield the days that a text means, `2026-12-25` or `2026-12-24..2026-12-26`; ValueError for any other."""
+    first, _, last = text.partition("..")
+    try:
+        day, end = date.fromisoformat(first.strip()), date.fromisoformat((last or first).strip())
+    except ValueError as error:
+        raise ValueError(f"{text!r}: must be a day or two, such as 2026-12-25 or 2026-12-24..2026-12-26") from error
+    if not day <= end <= day + timedelta(days=LONGEST_HOLIDAY):
+        raise ValueError(f"{text!r}: must end after it begins, and within {LONGEST_HOLIDAY} days")
+    while day <= end:
+        yield day
+        day += timedelta(days=1)
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """Return a time zone by its name; ValueError where the system knows none."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -187,5 +233,6 @@ def _days_text(days: frozenset[str]) -> str:
     return ",".join([*parts, *([HOLIDAY] if HOLIDAY in days else [])])
 
 
-def _minute_text(minute: int) -> str:
+def minute_text(minute: int) -> str:
+    """Return a minute of a day as people write it, 24:00 for its end."""
     return f"{minute // 60:02}:{minute % 60:02}"

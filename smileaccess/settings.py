@@ -12,7 +12,7 @@ import re
 import tomllib
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,7 +31,7 @@ from smileaccess.liveness import LivenessRules, beats_for, needs_s
 from smileaccess.model import Emotion, LivenessMode
 from smileaccess.pins import INPUTS, Level, Pins, problems
 from smileaccess.policy import EmotionRule, LockOutRules, Rules
-from smileaccess.schedules import Schedule
+from smileaccess.schedules import GROUP_NAME, Schedule, days, zone_named
 from smileaccess.spending import MILLION, SpendingRules
 
 DEFAULT_PATH = Path("/etc/smileaccess/smileaccess.toml")
@@ -129,6 +129,21 @@ def _some(items: tuple[Emotion, ...]) -> tuple[Emotion, ...]:
     if Emotion.UNKNOWN in items:
         raise ValueError("must not hold unknown, which no face can be asked for")
     return items
+
+
+_A_ZONE = '"Europe/Vienna"'
+
+
+def _days(items: tuple[str, ...]) -> tuple[str, ...]:
+    for item in items:
+        list(days(item))
+    return items
+
+
+def _known_zone(name: str) -> str:
+    if name:
+        zone_named(name)
+    return name
 
 
 def _topics(items: tuple[str, ...]) -> tuple[str, ...]:
@@ -336,6 +351,9 @@ class RulesSettings(_Section):
     required_emotions: Annotated[
         tuple[Annotated[Emotion, Field(strict=False)], ...], Field(strict=False), AfterValidator(_some)
     ] = (Emotion.HAPPY,)
+    forbidden_emotions: Annotated[tuple[Annotated[Emotion, Field(strict=False)], ...], Field(strict=False)] = ()
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = ""
+    holidays: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_days)] = ()
 
 
 class LockOutSettings(_Section):
@@ -368,7 +386,7 @@ class OfficeHoursSettings(_Section):
         if not self.schedule:
             return self
         if not self.time_zone:
-            raise ValueError('time_zone = "": must name the zone that schedule is meant in, such as "Europe/Vienna"')
+            raise ValueError(f'time_zone = "": must name the zone that schedule is meant in, such as {_A_ZONE}')
         try:
             Schedule.parse(self.schedule, self.time_zone)
         except ValueError as error:
@@ -445,6 +463,7 @@ class Settings(_Section):
     rekognition: RekognitionSettings = RekognitionSettings()
     spending: SpendingSettings = SpendingSettings()
     rules: RulesSettings = RulesSettings()
+    groups: dict[str, str] = {}
     lockout: LockOutSettings = LockOutSettings()
     office_hours: OfficeHoursSettings = OfficeHoursSettings()
     enrollment: EnrollmentSettings = EnrollmentSettings()
@@ -537,6 +556,31 @@ class Settings(_Section):
         return self
 
     @model_validator(mode="after")
+    def _groups_are_readable(self) -> Settings:
+        odd = [name for name in self.groups if not GROUP_NAME.fullmatch(name)]
+        wrong = [f"[groups] {name}: must be called by 1 to 40 of a to z, 0 to 9, - and _" for name in odd]
+        zone = self.rules.time_zone
+        if self.groups and not zone:
+            wrong.append(f'[rules] time_zone = "": must name the zone that [groups] are meant in, such as {_A_ZONE}')
+        for name, text in self.groups.items() if zone else ():
+            try:
+                Schedule.parse(text, zone)
+            except ValueError as error:
+                wrong.append(f"[groups] {name} = {json.dumps(text)}: {error}")
+        if wrong:
+            raise ValueError("\n".join(wrong))
+        return self
+
+    @model_validator(mode="after")
+    def _forbidden_emotions_are_looked_at(self) -> Settings:
+        if self.rules.forbidden_emotions and self.rules.emotions is EmotionRule.OFF:
+            raise ValueError(
+                '[rules] emotions = "off": must be "record" or "require" with forbidden_emotions, which are looked at '
+                "only then"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _alerts_are_not_filtered_out(self) -> Settings:
         if self.alerts.channels_file and self.log.level in {"warning", "error"}:
             raise ValueError(
@@ -613,7 +657,15 @@ class Settings(_Section):
             fallback_opens=self.recognition.fallback_opens,
             emotions=self.rules.emotions,
             required_emotions=frozenset(self.rules.required_emotions),
+            forbidden_emotions=frozenset(self.rules.forbidden_emotions),
+            door=self.door.name,
+            groups={name: Schedule.parse(text, self.rules.time_zone) for name, text in self.groups.items()},
+            holidays=self.holidays(),
         )
+
+    def holidays(self) -> frozenset[date]:
+        """Return the days, by the calendar of each schedule's time zone, that only spans of `hol` cover."""
+        return frozenset(day for text in self.rules.holidays for day in days(text))
 
     def approach_rules(self) -> ApproachRules:
         """Return how long an approach sensor that fires without a face rests."""

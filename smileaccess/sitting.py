@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from smileaccess.errors import EnrollmentRefused
 from smileaccess.gates import EnrollmentLimits, Limits, PictureFault
-from smileaccess.model import Consent, Face, Frame, IndexedFace, Member
+from smileaccess.model import Consent, Face, Frame, Gesture, IndexedFace, Member
 from smileaccess.registry import Registry
 
 if TYPE_CHECKING:
     from smileaccess.model import Pixels
     from smileaccess.ports import Collection, Recognizer, Vision
+    from smileaccess.schedules import Schedule
 
 MOST = 20
 """Pictures a member may have: more hardly move their mean, and the list is read at every start."""
@@ -66,8 +67,8 @@ class Request:
     """Who is to be enrolled, and how.
 
     `to` is the id of the member who gets the pictures, whatever they looked like before. `allow_duplicate` makes a
-    new member although the face, or the name, is enrolled already. The limits of validity are UTC; they and the
-    consent replace those of a member who exists, where given.
+    new member although the face, or the name, is enrolled already. The limits of validity are UTC. They, the schedule,
+    groups, doors, gesture and the consent replace those of a member who exists, where given.
     """
 
     name: str
@@ -76,6 +77,10 @@ class Request:
     allow_duplicate: bool = False
     valid_from: datetime | None = None
     valid_until: datetime | None = None
+    schedule: Schedule | None = None
+    groups: tuple[str, ...] = ()
+    doors: tuple[str, ...] = ()
+    gesture: Gesture | None = None
     why: str = ""
 
 

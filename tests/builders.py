@@ -18,6 +18,7 @@ from smileaccess.model import (
     Examination,
     Face,
     Frame,
+    Gesture,
     Member,
     MemberStatus,
     Outcome,
@@ -102,7 +103,12 @@ def make_member(
 def make_evidence(**changes: object) -> Evidence:
     """Return the evidence of an attempt that is granted under the default rules."""
     good = Evidence(
-        identified=Candidate(ANN, 99.5), recognizer="embedded", live=True, smile=80.0, emotions={Emotion.HAPPY: 90.0}
+        identified=Candidate(ANN, 99.5),
+        recognizer="embedded",
+        live=True,
+        gesture=Gesture.SMILE,
+        smile=80.0,
+        emotions={Emotion.HAPPY: 90.0},
     )
     return replace(good, **changes)  # type: ignore[arg-type]
 

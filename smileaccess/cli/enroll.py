@@ -29,8 +29,10 @@ from smileaccess.cli.common import (
     warn,
     why_option,
 )
+from smileaccess.cli.limits import schedule_of
 from smileaccess.cli.sources import members_list
 from smileaccess.errors import PictureError
+from smileaccess.model import Gesture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +51,13 @@ if TYPE_CHECKING:
 @click.option("--to", metavar="ID", help="Add to this member, however changed the face.")
 @moment_option("--valid-from", ahead=True, help="Not let in before.")
 @moment_option("--valid-until", ahead=True, help="Not let in from then on: a date, or 7d from now.")
+@click.option("--schedule", metavar="SCHEDULE", help='When in a week: "mon-fri 08:00-18:00"; see `members schedule`.')
+@click.option("--zone", metavar="ZONE", help="The schedule's time zone; default: [rules] time_zone.")
+@click.option("--group", "groups", multiple=True, metavar="GROUP", help="Let in as this group of [groups]; repeatable.")
+@click.option("--door", "doors", multiple=True, metavar="DOOR", help="Let in at this door only; repeatable.")
+@click.option(
+    "--gesture", type=click.Choice([each.value for each in Gesture]), help="Shown on the cue; default: smile."
+)
 @why_option
 @json_option
 @pass_app
@@ -63,6 +72,11 @@ def enroll(
     allow_duplicate: bool,
     valid_from: datetime | None,
     valid_until: datetime | None,
+    schedule: str | None,
+    zone: str | None,
+    groups: tuple[str, ...],
+    doors: tuple[str, ...],
+    gesture: str | None,
     why: str,
 ) -> None:
     """Enroll NAME from photographs, or add photographs to the member of that name.
@@ -85,6 +99,10 @@ def enroll(
         "allow_duplicate": allow_duplicate,
         "valid_from": valid_from,
         "valid_until": valid_until,
+        "schedule": None if schedule is None else schedule_of(app, schedule, zone),
+        "groups": groups,
+        "doors": doors,
+        "gesture": None if gesture is None else Gesture(gesture),
         "why": why,
     }
     _enroll(app, name, photos or None, given=consented, as_json=as_json, told=told)
@@ -223,7 +241,7 @@ def verdict_to_plain(verdict: Verdict) -> dict[str, Any]:
 
 def report_to_plain(report: Report, bad: Sequence[Verdict] = ()) -> dict[str, Any]:
     """Return a report for JSON."""
-    from smileaccess.cli.members import member_to_plain  # noqa: PLC0415
+    from smileaccess.cli.office import member_to_plain  # noqa: PLC0415
 
     return {
         "enrolled": True,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ import click
 
 from smileaccess.cli.common import (
     App,
-    caller,
     console,
     counted,
     emit,
@@ -29,16 +27,15 @@ from smileaccess.cli.common import (
     why_option,
 )
 from smileaccess.cli.importing import import_
+from smileaccess.cli.limits import COMMANDS as LIMITS
+from smileaccess.cli.office import Office, limits, member_to_plain, office, reading, span, tell_change
 from smileaccess.cli.publishing import publish
 from smileaccess.cli.reconcile import reconcile
-from smileaccess.cli.sources import MembersList, members_list
 from smileaccess.errors import CollectionUnavailable, MemberNotFound, RecordsUnavailable, SmileAccessError
 
 if TYPE_CHECKING:
-    from smileaccess.membership import Roster
     from smileaccess.model import Member
     from smileaccess.recognizers.collection import RekognitionCollection
-    from smileaccess.registry import Registry
     from smileaccess.settings import Settings
 
 
@@ -53,44 +50,8 @@ def members() -> None:
 members.add_command(import_)
 members.add_command(reconcile)
 members.add_command(publish)
-
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """The members' list, opened for changes."""
-
-    registry: Registry
-    people: MembersList
-
-    def find(self, wanted: str) -> Member:
-        """Return a member; MemberNotFound."""
-        from smileaccess.registry import find  # noqa: PLC0415
-
-        return find(self.registry.roster().members, wanted)
-
-
-@contextlib.contextmanager
-def office(app: App) -> Iterator[Office]:
-    """Open the members' list for changes; KeysError, RecordsUnavailable, RecordsFailed."""
-    from smileaccess import wiring  # noqa: PLC0415
-    from smileaccess.clock import SystemClock  # noqa: PLC0415
-    from smileaccess.keys import KeyKind  # noqa: PLC0415
-
-    with members_list(app, KeyKind.ENROLLER, KeyKind.ENROLLER_PUBLIC) as people:
-        yield Office(wiring.make_registry(app.settings(), people.keys, people.members, SystemClock(), caller()), people)
-
-
-@contextlib.contextmanager
-def reading(app: App, *, local: bool = False) -> Iterator[Roster]:
-    """Give the members' list, or the door's own copy of it, for reading, and warn of those that do not verify."""
-    from smileaccess.keys import KeyKind  # noqa: PLC0415
-    from smileaccess.membership import load_roster  # noqa: PLC0415
-
-    with members_list(app, KeyKind.ENROLLER_PUBLIC, local=local, writes=False) as people:
-        roster = load_roster(people.members, people.keys.enroller_public)
-    for refusal in roster.refused:
-        warn(f"{refusal.why}: let in nowhere")
-    yield roster
+for each in LIMITS:
+    members.add_command(each)
 
 
 @members.command("list")
@@ -144,11 +105,15 @@ def _print_members(app: App, shown: Sequence[Member]) -> None:
     settings = app.settings()
     faces = ["faces"] if settings.recognition.cloud or any(each.faces for each in shown) else []
     counts = ["pictures", *faces]
-    made = table("name", "status", *counts, "since", "valid", "id", right=counts, fold=("name", "valid"))
+    limited = ["limits"] if any(limits(each) for each in shown) else []
+    fold = ("name", "valid", *limited)
+    made = table("name", "status", *counts, "since", "valid", *limited, "id", right=counts, fold=fold)
     for each in shown:
         indexed = len(each.faces_in(settings.rekognition.collection))
         numbers = [str(len(each.templates)), *([str(indexed)] if faces else [])]
-        row(made, each.name or "-", each.status.value, *numbers, local(each.created_at)[:10], _span(each), each.id[:10])
+        more = [limits(each) or "-"] if limited else []
+        since = local(each.created_at)[:10]
+        row(made, each.name or "-", each.status.value, *numbers, since, span(each), *more, each.id[:10])
     console().print(made)
 
 
@@ -171,7 +136,7 @@ def threshold_advice(people: int, threshold: float) -> str:
 @json_option
 @pass_app
 def show(app: App, member: str, as_json: bool) -> None:
-    """Show one MEMBER: status, consent, validity, pictures and faces.
+    """Show one MEMBER: status, consent, validity, limits, pictures and faces.
 
     Example:    smileaccess members show "Ada Lovelace"
     """
@@ -190,7 +155,9 @@ def show(app: App, member: str, as_json: bool) -> None:
     say(f"version   {found.version}")
     say(f"enrolled  {local(found.created_at)}")
     say(f"consent   {agreed}")
-    say(f"valid     {_span(found)}")
+    say(f"valid     {span(found)}")
+    say(f"limits    {limits(found) or '-'}")
+    say(f"gesture   {found.gesture.value}")
     say(f"pictures  {len(found.templates)}")
     for template in found.templates:
         say(f"          {template.id}  {local(template.added_at)}  {template.model}")
@@ -219,7 +186,7 @@ def rename(app: App, member: str, name: str, allow_duplicate: bool, why: str, as
     with office(app) as desk:
         found = desk.find(member)
         changed = registry.rename(desk.registry, found, name, why, allow_duplicate=allow_duplicate)
-        _changed(changed, "renamed", as_json=as_json)
+        tell_change(changed, "renamed", as_json=as_json)
 
 
 @members.command()
@@ -235,7 +202,7 @@ def disable(app: App, member: str, why: str, as_json: bool) -> None:
     from smileaccess import registry  # noqa: PLC0415
 
     with office(app) as desk:
-        _changed(registry.disable(desk.registry, desk.find(member), why), "disabled", as_json=as_json)
+        tell_change(registry.disable(desk.registry, desk.find(member), why), "disabled", as_json=as_json)
 
 
 @members.command()
@@ -251,7 +218,7 @@ def enable(app: App, member: str, why: str, as_json: bool) -> None:
     from smileaccess import registry  # noqa: PLC0415
 
     with office(app) as desk:
-        _changed(registry.enable(desk.registry, desk.find(member), why), "enabled", as_json=as_json)
+        tell_change(registry.enable(desk.registry, desk.find(member), why), "enabled", as_json=as_json)
 
 
 @members.command()
@@ -272,7 +239,7 @@ def validity(
 
     with office(app) as desk:
         changed = registry.set_validity(desk.registry, desk.find(member), valid_from, valid_until, why)
-        _changed(changed, f"valid {_span(changed)}:", as_json=as_json)
+        tell_change(changed, f"valid {span(changed)}:", as_json=as_json)
 
 
 _WAIT = "So long for all doors of a central database to take it over; 0: not at all (default 10)."
@@ -392,45 +359,6 @@ def _confirm_name(member: Member, *, yes: bool) -> None:
     need_terminal(f"Forget {wanted} ({member.id}) for good?")
     if click.prompt(f"Type {plain(wanted)} to forget for good", default="", show_default=False).strip() != wanted:
         raise SmileAccessError(f"member {member.id}: another name was typed: nothing was forgotten")
-
-
-def _changed(member: Member, what: str, *, as_json: bool) -> None:
-    if as_json:
-        emit(member_to_plain(member))
-    else:
-        say(f"{what} {member.name} ({member.id}), version {member.version}")
-
-
-def _span(member: Member) -> str:
-    if not member.limited:
-        return "always"
-    begin = f"from {local(member.valid_from)[:16]}" if member.valid_from else ""
-    end = f"until {local(member.valid_until)[:16]}" if member.valid_until else ""
-    return " ".join(part for part in (begin, end) if part)
-
-
-def member_to_plain(member: Member) -> dict[str, Any]:
-    """Return a member for JSON, without the templates' bytes."""
-    from smileaccess.encoding import stamp  # noqa: PLC0415
-
-    consent = member.consent
-    return {
-        "id": member.id,
-        "version": member.version,
-        "name": member.name,
-        "status": member.status.value,
-        "created_at": stamp(member.created_at),
-        "consent": consent and {"given_at": stamp(consent.given_at), "text_version": consent.text_version},
-        "valid_from": member.valid_from and stamp(member.valid_from),
-        "valid_until": member.valid_until and stamp(member.valid_until),
-        "templates": [
-            {"id": each.id, "model": each.model, "added_at": stamp(each.added_at)} for each in member.templates
-        ],
-        "faces": [
-            {"id": each.id, "collection": each.collection, "model": each.model, "added_at": stamp(each.added_at)}
-            for each in member.faces
-        ],
-    }
 
 
 def id_of(known: dict[str, str], wanted: str) -> str:

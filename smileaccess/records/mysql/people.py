@@ -27,9 +27,9 @@ ASKED = 200
 
 READABLE = (
     *("version", "name", "status", "created_at", "consent_given_at", "consent_text", "valid_from", "valid_until"),
-    *("document", "signature", "changed_at"),
+    *("doors", "schedule", "document", "signature", "changed_at"),
 )
-"""Columns of a member beside its id, in the order of `_columns`; no document says doors or a schedule yet."""
+"""Columns of a member beside its id, in the order of `_columns`."""
 
 
 class CentralMembers:
@@ -242,9 +242,24 @@ def _columns(member: SignedMember, told: Mapping[str, Any], changed_at: datetime
         *(member.version, told["name"], told["status"], spelled(told["created_at"])),
         *(spelled(consent.get("given_at")), consent.get("text_version")),
         *(spelled(told["valid_from"]), spelled(told["valid_until"])),
+        *(_doors(told), _schedule(told)),
         *(member.document, member.signature, spelled(stamp(changed_at))),
     )
     return dict(zip(READABLE, values, strict=True))
+
+
+def _doors(told: Mapping[str, Any]) -> str | None:
+    """Return at which doors a member may come in, for people to read; NULL is at all, as in documents of old."""
+    doors = told.get("doors")
+    return None if doors is None else ", ".join(doors)
+
+
+def _schedule(told: Mapping[str, Any]) -> str | None:
+    """Return when a member may come in, for people to read; NULL is always."""
+    own = told.get("schedule")
+    parts = [f"{own['text']} ({own['zone']})"] if own else []
+    parts += [f"as group {name}" for name in told.get("groups", ())]
+    return "; ".join(parts) or None
 
 
 def _templates(member: SignedMember, told: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
