@@ -96,8 +96,10 @@ def make_member(
     status: MemberStatus = MemberStatus.ACTIVE,
     valid_from: datetime | None = None,
     valid_until: datetime | None = None,
+    **changes: object,
 ) -> Member:
-    return Member(member_id, 1, "Ann Example", status, NOON, None, valid_from, valid_until)
+    member = Member(member_id, 1, "Ann Example", status, NOON, None, valid_from, valid_until)
+    return replace(member, **changes)  # type: ignore[arg-type]
 
 
 def make_evidence(**changes: object) -> Evidence:

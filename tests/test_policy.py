@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from smileaccess.model import (
     Decision,
     Emotion,
     Evidence,
+    Gesture,
     LivenessMode,
     Member,
     MemberStatus,
@@ -34,14 +35,19 @@ from smileaccess.policy import (
     decide,
     lock_out_length_s,
     next_lock_out,
+    on_schedule,
     prevailing,
 )
+from smileaccess.schedules import Schedule
 from tests.builders import ANN, BOB, GRANTED, NOON, make_evidence, make_member
 
 RULES = Rules(
     LivenessMode.NEUTRAL_THEN_SMILE, smile_at=50.0, thresholds={"embedded": 99.0}, emotions=EmotionRule.RECORD
 )
 HOUR = timedelta(hours=1)
+SATURDAYS, SUNDAYS = (Schedule.parse(f"{day} 08:00-18:00", "UTC") for day in ("sat", "sun"))
+"""NOON is a Saturday's."""
+
 NAN = float("nan")
 
 
@@ -105,16 +111,15 @@ CASES: dict[Reason, Case] = {
     Reason.MEMBERS_STALE: Case({"members_stale": True}),
     Reason.MEMBER_DISABLED: Case(member={"status": MemberStatus.DISABLED}),
     Reason.MEMBER_EXPIRED: Case(member={"valid_until": NOON - HOUR}, trusted=True),
+    Reason.DOOR_NOT_ALLOWED: Case(member={"doors": ("yard",)}),
+    Reason.OUTSIDE_SCHEDULE: Case(member={"schedule": SUNDAYS}, trusted=True),
     Reason.CLOCK_UNTRUSTED: Case(member={"valid_until": NOON + HOUR}, trusted=False),
     Reason.NO_EXPRESSION_CHANGE: Case({"liveness": Reason.NO_EXPRESSION_CHANGE}),
     Reason.NO_SMILE: Case({"smile": 49.9}),
     Reason.EMOTION_MISMATCH: Case({"emotions": {Emotion.SAD: 90.0}}, rules={"emotions": EmotionRule.REQUIRE}),
     Reason.TIMEOUT: Case({"identified": None}),
 }
-"""For each reason that policy can produce today, what makes it hold and nothing else."""
-
-LATER = {Reason.DOOR_NOT_ALLOWED, Reason.OUTSIDE_SCHEDULE}
-"""Reasons whose rules do not exist yet."""
+"""For each reason that policy can produce, what makes it hold and nothing else."""
 
 
 def compatible_pairs() -> Iterable[tuple[Reason, Reason, Case]]:
@@ -130,8 +135,8 @@ def test_the_good_attempt_is_granted() -> None:
 
 
 def test_every_reason_has_its_case() -> None:
-    """No reason is left out of the table, except those whose rules are still to come."""
-    assert set(CASES) == set(Reason) - LATER
+    """No reason is left out of the table."""
+    assert set(CASES) == set(Reason)
 
 
 @pytest.mark.parametrize("reason", CASES, ids=str)
@@ -158,7 +163,8 @@ def test_nearly_every_pair_can_hold_together() -> None:
     hindrances = {reason for reason, case in CASES.items() if "hindrance" in case.evidence}
     expected = {frozenset(pair) for group in (faults, hindrances) for pair in itertools.combinations(group, 2)}
 
-    assert apart == expected | {frozenset((Reason.MEMBER_EXPIRED, Reason.CLOCK_UNTRUSTED))}
+    clocks = {frozenset((timed, Reason.CLOCK_UNTRUSTED)) for timed in (Reason.MEMBER_EXPIRED, Reason.OUTSIDE_SCHEDULE)}
+    assert apart == expected | clocks
 
 
 @pytest.mark.parametrize("one", Reason, ids=str)
@@ -177,6 +183,127 @@ def test_prevailing_over_every_pair(one: Reason) -> None:
 def test_the_threshold(similarity: float, reason: Reason | None) -> None:
     """From the threshold on a member is recognized; below it, or with no number, nobody is."""
     assert Case({"identified": Candidate(ANN, similarity)}).decided().reason is reason
+
+
+@pytest.mark.parametrize(
+    ("least", "similarity", "reason"),
+    [
+        (None, 99.0, None),
+        (99.5, 99.5, None),
+        (99.5, 99.499, Reason.NOT_RECOGNIZED),
+        (99.5, NAN, Reason.NOT_RECOGNIZED),
+        (90.0, 99.0, None),
+        (90.0, 98.999, Reason.NOT_RECOGNIZED),
+    ],
+)
+def test_the_members_own_threshold(least: float | None, similarity: float, reason: Reason | None) -> None:
+    """A member's own threshold asks for more than the door's, never for less."""
+    case = Case({"identified": Candidate(ANN, similarity)}, member={"least_similarity": least})
+    assert case.decided().reason is reason
+
+
+@pytest.mark.parametrize(
+    ("doors", "door", "reason"),
+    [
+        (None, "front", None),
+        (("front",), "front", None),
+        (("front", "yard"), "yard", None),
+        (("yard",), "front", Reason.DOOR_NOT_ALLOWED),
+        ((), "front", Reason.DOOR_NOT_ALLOWED),
+        (("front",), "", Reason.DOOR_NOT_ALLOWED),
+    ],
+)
+def test_the_members_doors(doors: tuple[str, ...] | None, door: str, reason: Reason | None) -> None:
+    """A member comes in at the doors named, and at every one where none is."""
+    assert Case(member={"doors": doors}, rules={"door": door}).decided().reason is reason
+
+
+@pytest.mark.parametrize(
+    ("schedule", "groups", "reason"),
+    [
+        (None, (), None),
+        (SATURDAYS, (), None),
+        (SUNDAYS, (), Reason.OUTSIDE_SCHEDULE),
+        (None, ("saturdays",), None),
+        (None, ("sundays",), Reason.OUTSIDE_SCHEDULE),
+        (None, ("unknown",), Reason.OUTSIDE_SCHEDULE),
+        (SATURDAYS, ("unknown",), None),
+        (SUNDAYS, ("sundays", "saturdays"), None),
+        (SATURDAYS, ("sundays",), None),
+    ],
+)
+def test_the_members_schedule(schedule: Schedule | None, groups: tuple[str, ...], reason: Reason | None) -> None:
+    """The own schedule or a group's lets in; a group that the door does not know opens nothing."""
+    known = {"groups": {"saturdays": SATURDAYS, "sundays": SUNDAYS}}
+    assert Case(member={"schedule": schedule, "groups": groups}, rules=known).decided().reason is reason
+
+
+@pytest.mark.parametrize(
+    ("text", "holidays", "reason"),
+    [
+        ("sat 08:00-18:00", frozenset(), None),
+        ("sat 08:00-18:00", frozenset({NOON.date()}), Reason.OUTSIDE_SCHEDULE),
+        ("sat 08:00-18:00; hol 10:00-13:00", frozenset({NOON.date()}), None),
+        ("sat 08:00-18:00; hol 10:00-12:00", frozenset({NOON.date()}), Reason.OUTSIDE_SCHEDULE),
+    ],
+)
+def test_the_doors_holidays(text: str, holidays: frozenset[date], reason: Reason | None) -> None:
+    """On a holiday only what a schedule says of holidays lets in."""
+    case = Case(member={"schedule": Schedule.parse(text, "UTC")}, rules={"holidays": holidays})
+    assert case.decided().reason is reason
+
+
+def test_holidays_concern_nobody_without_a_schedule() -> None:
+    assert Case(rules={"holidays": frozenset({NOON.date()})}).decided() == GRANTED
+
+
+@pytest.mark.parametrize("limit", [{"schedule": SATURDAYS}, {"groups": ("saturdays",)}])
+def test_schedules_need_a_clock_that_can_be_trusted(limit: dict[str, Any]) -> None:
+    """Inside or outside: without the time nobody can tell."""
+    known = {"groups": {"saturdays": SATURDAYS}}
+    assert Case(member=limit, rules=known, trusted=True).decided() == GRANTED
+    assert Case(member=limit, rules=known, trusted=False).decided().reason is Reason.CLOCK_UNTRUSTED
+
+
+@pytest.mark.parametrize("shown", [None, *Gesture])
+@pytest.mark.parametrize("wanted", Gesture)
+@pytest.mark.parametrize("mode", [mode for mode in LivenessMode if mode is not LivenessMode.OFF])
+def test_the_members_gesture(mode: LivenessMode, wanted: Gesture, shown: Gesture | None) -> None:
+    """The challenge is passed with the member's own gesture, and with no other."""
+    case = Case({"gesture": shown}, member={"gesture": wanted}, rules={"liveness": mode})
+    assert case.decided().reason is (None if shown is wanted else Reason.NO_EXPRESSION_CHANGE)
+
+
+def test_who_shows_another_gesture_need_not_smile() -> None:
+    """Neither the smile nor a required emotion is asked of who cannot smile."""
+    shown = {"gesture": Gesture.TURN, "smile": 0.0, "emotions": {Emotion.CALM: 90.0}}
+    required = {"emotions": EmotionRule.REQUIRE}
+    assert Case(shown, member={"gesture": Gesture.TURN}, rules=required).decided() == GRANTED
+    assert Case(shown | {"gesture": Gesture.SMILE}, rules=required).decided().reason is Reason.NO_SMILE
+
+
+@pytest.mark.parametrize(
+    ("rule", "emotions", "reason"),
+    [
+        (EmotionRule.RECORD, {Emotion.HAPPY: 90.0}, None),
+        (EmotionRule.RECORD, {Emotion.HAPPY: 40.0, Emotion.ANGRY: 60.0}, Reason.EMOTION_MISMATCH),
+        (EmotionRule.RECORD, {}, Reason.EMOTION_MISMATCH),
+        (EmotionRule.REQUIRE, {Emotion.HAPPY: 90.0}, None),
+        (EmotionRule.REQUIRE, {Emotion.ANGRY: 90.0}, Reason.EMOTION_MISMATCH),
+    ],
+)
+@pytest.mark.parametrize("gesture", [Gesture.SMILE, Gesture.OPEN_MOUTH])
+def test_forbidden_emotions(
+    gesture: Gesture, rule: EmotionRule, emotions: dict[Emotion, float], reason: Reason | None
+) -> None:
+    """A forbidden emotion never comes in, whatever the gesture, nor does one that was not judged."""
+    rules = {
+        "emotions": rule,
+        "forbidden_emotions": frozenset({Emotion.ANGRY}),
+        "required_emotions": frozenset(Emotion),
+    }
+    case = Case({"emotions": emotions, "gesture": gesture}, member={"gesture": gesture}, rules=rules)
+    assert case.decided().reason is reason
 
 
 def test_a_candidate_unknown_to_the_door_is_nobody() -> None:
@@ -313,6 +440,7 @@ evidences = st.builds(
     fallback=rarely(False, st.booleans()),
     liveness=rarely(None, st.sampled_from(Reason)),
     live=rarely(True, st.booleans()),
+    gesture=rarely(Gesture.SMILE, st.none() | st.sampled_from(Gesture)),
     smile=rarely(50.0, st.none() | numbers),
     emotions=st.dictionaries(st.sampled_from(Emotion), st.floats(0, 100), max_size=3),
 )
@@ -323,6 +451,11 @@ members = st.none() | st.builds(
     status=rarely(MemberStatus.ACTIVE, st.sampled_from(MemberStatus)),
     valid_from=moments,
     valid_until=moments,
+    gesture=rarely(Gesture.SMILE, st.sampled_from(Gesture)),
+    schedule=rarely(None, st.sampled_from([SATURDAYS, SUNDAYS])),
+    groups=rarely((), st.sampled_from([("saturdays",), ("sundays",), ("unknown", "saturdays"), ("unknown",)])),
+    doors=rarely(None, st.sampled_from([("front",), ("yard",), ()])),
+    least_similarity=rarely(None, st.sampled_from([98.0, 99.5])),
 )
 rule_sets = st.builds(
     Rules,
@@ -331,6 +464,10 @@ rule_sets = st.builds(
     fallback_opens=st.booleans(),
     emotions=st.sampled_from(EmotionRule),
     required_emotions=st.frozensets(st.sampled_from(Emotion), min_size=1),
+    forbidden_emotions=rarely(frozenset(), st.frozensets(st.sampled_from(Emotion))),
+    door=st.just("front"),
+    groups=st.just({"saturdays": SATURDAYS, "sundays": SUNDAYS}),
+    holidays=rarely(frozenset(), st.just(frozenset({NOON.date()}))),
 )
 
 
@@ -341,6 +478,9 @@ def all_is_well(evidence: Evidence, member: Member | None, trusted: bool, rules:
         return False
     begun = member.valid_from is None or member.valid_from <= NOON
     not_over = member.valid_until is None or member.valid_until > NOON
+    asked = rules.liveness is not LivenessMode.OFF
+    smiler = member.gesture is Gesture.SMILE
+    judged = rules.emotions is not EmotionRule.OFF
     return all(
         (
             evidence.fault is None,
@@ -352,15 +492,20 @@ def all_is_well(evidence: Evidence, member: Member | None, trusted: bool, rules:
             known.member_id == member.id,
             evidence.recognizer in rules.thresholds,
             known.similarity >= rules.thresholds.get(evidence.recognizer or "", 0.0),
+            known.similarity >= (member.least_similarity or 0.0),
+            member.doors is None or rules.door in member.doors,
+            on_schedule(member, NOON, rules),
             rules.fallback_opens or not evidence.fallback,
             member.status is MemberStatus.ACTIVE,
             begun,
             not_over,
-            trusted or (member.valid_from is None and member.valid_until is None),
+            trusted or not (member.valid_from or member.valid_until or member.schedule or member.groups),
             evidence.live is True,
             evidence.liveness is None,
-            rules.liveness is LivenessMode.OFF or (smile is not None and smile >= rules.smile_at),
-            rules.emotions is not EmotionRule.REQUIRE or evidence.emotion in rules.required_emotions,
+            not asked or evidence.gesture is member.gesture,
+            not asked or not smiler or (smile is not None and smile >= rules.smile_at),
+            rules.emotions is not EmotionRule.REQUIRE or not smiler or evidence.emotion in rules.required_emotions,
+            not judged or not rules.forbidden_emotions or evidence.emotion in set(Emotion) - rules.forbidden_emotions,
         )
     )
 
