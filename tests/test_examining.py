@@ -63,7 +63,7 @@ CALM_FACE = make_face(NEUTRAL)
 SHOWN: dict[Gesture, Face] = {
     Gesture.SMILE: make_face(SMILING),
     Gesture.TURN: make_face(NEUTRAL, pose=Pose(-26.0, 0.0, 0.0)),
-    Gesture.OPEN_MOUTH: make_face(NEUTRAL, mouth_open=50.0),
+    Gesture.OPEN_MOUTH: make_face(NEUTRAL, gap=55.0),
 }
 """A face that shows each gesture, and nothing else."""
 
