@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,6 +30,9 @@ from smileaccess.model import (
     Sight,
     Trigger,
 )
+
+if TYPE_CHECKING:
+    from smileaccess.model import Vector
 
 NOON = datetime(2031, 5, 17, 12, 0, tzinfo=UTC)
 """A moment to start from."""
@@ -60,10 +64,21 @@ def make_face(
     quality: Quality | None = None,
     pose: Pose | None = STRAIGHT,
     eyes_open: float | None = 90.0,
-    mouth_open: float | None = 0.0,
+    gap: float | None = 5.0,
 ) -> Face:
+    """Return a face; `gap` is open between its lips, in hundredths of the nose's length, None without a mesh."""
     landmarks = ((0.45, 0.4), (0.55, 0.4), (0.5, 0.45), (0.46, 0.52), (0.54, 0.52))
-    return Face(box, 0.95, track, landmarks, quality or make_quality(), pose, smile, eyes_open, mouth_open)
+    mesh = make_mesh(gap)
+    return Face(box, 0.95, track, landmarks, quality or make_quality(), pose, smile, eyes_open, 0.0, mesh=mesh)
+
+
+def make_mesh(gap: float | None) -> Vector | None:
+    """Return a mesh whose nose is a tenth of the picture long, with lips so far apart."""
+    if gap is None:
+        return None
+    points = np.zeros((478, 2), np.float32)
+    points[168], points[2], points[13], points[14] = (0.5, 0.4), (0.5, 0.5), (0.5, 0.55), (0.5, 0.55 + gap / 1000)
+    return points
 
 
 def make_sight(*faces: Face, sequence: int = 1, at: float = 0.0, brightness: float = 50.0) -> Sight:

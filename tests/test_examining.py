@@ -63,7 +63,7 @@ CALM_FACE = make_face(NEUTRAL)
 SHOWN: dict[Gesture, Face] = {
     Gesture.SMILE: make_face(SMILING),
     Gesture.TURN: make_face(NEUTRAL, pose=Pose(-26.0, 0.0, 0.0)),
-    Gesture.OPEN_MOUTH: make_face(NEUTRAL, mouth_open=50.0),
+    Gesture.OPEN_MOUTH: make_face(NEUTRAL, gap=55.0),
 }
 """A face that shows each gesture, and nothing else."""
 
@@ -862,14 +862,19 @@ def followed(
     late: int = 5,
     whose: Candidate = KNOWN,
     again: bool = True,
+    faces: tuple[Face, ...] = (),
 ) -> Session:
-    """Show somebody who does what was asked for so many frames ago, until the attempt is complete."""
+    """Show somebody who does what was asked for so many frames ago, until the attempt is complete.
+
+    The gesture is shown as in `faces`, one after the other, where there are any.
+    """
     shown: list[Signal] = []
     for _ in range(200):
         session.examining.advance(session.now + 0.1)
         shown.append(session.examining.signal or Signal.LOOKING)
         asked = shown[-late] if len(shown) >= late else Signal.LOOKING
-        session.see(make_sight(SHOWN[gesture] if asked is Signal.SMILE_NOW else CALM_FACE))
+        face = faces[len(shown) % len(faces)] if faces else SHOWN[gesture]
+        session.see(make_sight(face if asked is Signal.SMILE_NOW else CALM_FACE))
         while session.pending is not None:
             session.answer(whose if session.pending.purpose is Purpose.IDENTITY or again else Candidate(BOB, 99.9))
         if session.complete:
@@ -1009,12 +1014,14 @@ def test_a_head_turned_from_the_start_is_calm_where_it_looks() -> None:
 
 
 def test_a_turned_head_is_recognized_in_the_least_turned_frame() -> None:
-    """The frame that is examined is that which shows the most of the face."""
-    session = followed(Session(replace(RULES, liveness=FOLLOW), ANN_TURNS), Gesture.TURN)
-    calls = session.asked[-1]
+    """The frame that is examined is that which shows the most of the face; of smiles it is the widest."""
+    turns = tuple(make_face(NEUTRAL, pose=Pose(yaw, 0.0, 0.0)) for yaw in (-24.0, -21.0, -27.0))
+    smiles = tuple(make_face(smile) for smile in (70.0, 95.0, 60.0))
+    turned = followed(Session(replace(RULES, liveness=FOLLOW), ANN_TURNS), faces=turns).asked[-1]
+    smiled = followed(Session(replace(RULES, liveness=FOLLOW)), faces=smiles).asked[-1]
 
-    assert calls.purpose is Purpose.EXPRESSION
-    assert calls.face.pose == Pose(-26.0, 0.0, 0.0)
+    assert (turned.purpose, turned.face.pose) == (Purpose.EXPRESSION, turns[1].pose)
+    assert (smiled.purpose, smiled.face.smile) == (Purpose.EXPRESSION, 95.0)
 
 
 def test_a_gesture_that_could_not_be_measured_is_not_seen() -> None:
