@@ -50,6 +50,7 @@ from smileaccess.model import (
     Decision,
     DoorEvent,
     DoorInput,
+    Gesture,
     Member,
     MemberStatus,
     Outcome,
@@ -129,6 +130,7 @@ class Controller:
         self._running: Running | None = None
         self._members: Mapping[str, Member] = {}
         self._active = 0
+        self._gestures: Mapping[str, Gesture] = {}
         self._lock_out = lock_out or LockOut()
         self._locked_until = ports.clock.monotonic() + self._lock_out.remaining_s(ports.clock.now(), conduct.lock_out)
         self._newest = newest
@@ -233,6 +235,7 @@ class Controller:
             case MembersChanged():
                 self._members = {member.id: member for member in event.members}
                 self._active = sum(member.status is MemberStatus.ACTIVE for member in event.members)
+                self._gestures = {m.id: m.gesture for m in event.members if m.gesture is not Gesture.SMILE}
             case ConductChanged():
                 self._next_conduct = event.conduct
                 self._take_over_conduct()
@@ -271,13 +274,7 @@ class Controller:
 
     def _seen(self, running: Running, sight: Sight) -> None:
         running.seen = sight.frame.sequence
-        examining = running.examining
-        cued = examining.cued
-        ask = examining.observe(sight, self._ports.clock.monotonic())
-        # With the mode smile the first clear frame is the cue; a smile too early to be an answer takes it back.
-        if examining.cued is not cued and not examining.challenge.over:
-            self._ports.panel.signal(Signal.SMILE_NOW if examining.cued else Signal.LOOKING)
-        self._go_on(running, ask)
+        self._go_on(running, running.examining.observe(sight, self._ports.clock.monotonic()))
         if self._door.phase is Phase.EXAMINING:
             self._jobs.look(running)
 
@@ -290,8 +287,7 @@ class Controller:
         self._step(doors.TimePassed())
         running = self._running
         if running is not None and self._door.phase is Phase.EXAMINING:
-            if running.examining.advance(now):
-                self._ports.panel.signal(Signal.SMILE_NOW)
+            running.examining.advance(now)
             self._go_on(running, None)
         if self._awake_until is not None and now >= self._awake_until:
             self._awake_until = None
@@ -432,7 +428,7 @@ class Controller:
         if not self._strike.de_energize():
             self._ports.panel.signal(Signal.FAULT)
         elif self._running is not None and self._door.phase is Phase.EXAMINING:
-            self._ports.panel.signal(Signal.SMILE_NOW if self._running.examining.cued else Signal.LOOKING)
+            self._ports.panel.signal(self._running.shown)
         else:
             self._ports.panel.signal(self._resting)
         self._contact.hear(doorway.Relocked(), self._conduct.doorway)
@@ -490,7 +486,8 @@ class Controller:
         self._awake_until = None
         now = self._ports.clock.monotonic()
         attempt = Attempt(command.attempt, self._name, command.trigger, self._ports.clock.now())
-        examining = Examining(self._conduct.examining, now, [self._luck() for _ in range(CUES)])
+        luck = [self._luck() for _ in range(CUES)]
+        examining = Examining(self._conduct.examining, now, luck, self._gestures)
         bound = log.bind(attempt_id=attempt.id, door=self._name)
         deadline = now + self._conduct.door.attempt_s
         running = Running(attempt, examining, self._conduct, bound, deadline, locked_out=now < self._locked_until)
@@ -507,9 +504,13 @@ class Controller:
             self._ports.recognizer.prepare()
 
     def _go_on(self, running: Running, ask: Ask | None) -> None:
-        """Put a question that is due to the recognizer; judge once enough is known."""
+        """Show a cue that is due, put a question that is due to the recognizer; judge once enough is known."""
         if self._door.phase is not Phase.EXAMINING:
             return
+        signal = running.examining.signal
+        if signal is not None and signal is not running.shown:
+            running.shown = signal
+            self._ports.panel.signal(signal)
         if ask is not None:
             self._jobs.ask(running, ask)
         if running.examining.complete:

@@ -6,25 +6,34 @@ It follows one face: what another track shows is never counted for it. It does n
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from smileaccess import liveness
 from smileaccess.ballot import Ballot, Standard
 from smileaccess.gates import Limits, hindrance
-from smileaccess.liveness import LivenessRules, Stage
+from smileaccess.gestures import shown
+from smileaccess.liveness import Challenge, LivenessRules, Stage
 from smileaccess.model import (
     Candidate,
     Evidence,
     Examination,
     Face,
     Frame,
+    Gesture,
     LivenessMode,
+    Pose,
     Purpose,
     Reason,
     Sight,
+    Signal,
 )
+
+_NOBODY: Mapping[str, Gesture] = {}
+
+_EARLIER_S = 1.0
+"""How much of what was seen before the member was known still counts for the member's gesture, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,18 @@ class Ask:
 class Examining:
     """The evidence of one attempt as it comes in; one thread."""
 
-    def __init__(self, rules: ExaminingRules, opened_at: float, luck: Sequence[float]) -> None:
+    def __init__(
+        self,
+        rules: ExaminingRules,
+        opened_at: float,
+        luck: Sequence[float],
+        gestures: Mapping[str, Gesture] = _NOBODY,
+    ) -> None:
+        """Begin an attempt.
+
+        `luck` are draws from 0..1 for the challenge. `gestures` are those of the members who show another gesture than
+        a smile, by their id: where there are any, nothing is asked for until it is known who stands there.
+        """
         self.rules = rules
         self.challenge = liveness.begin(rules.liveness, luck)
         self.stages: dict[str, float] = {}
@@ -73,7 +93,11 @@ class Examining:
         self._clear_since: float | None = None
         self._views: deque[tuple[float, Reason | None]] = deque()
         self._asked: Ask | None = None
-        self._smiling: Ask | None = None
+        self._gestures = gestures
+        self._gesture: Gesture | None = None if gestures else Gesture.SMILE
+        self._calm: Pose | None = None
+        self._earlier: deque[tuple[float, Face]] = deque()
+        self._shows: list[tuple[float, Ask]] = []
         self._now = opened_at
 
     def observe(self, sight: Sight, now: float) -> Ask | None:
@@ -88,8 +112,7 @@ class Examining:
         face = sight.faces[0]
         if self._clear_since is None:
             self._clear_since = now
-        if face.smile is not None:
-            self._challenge(sight.frame, face, face.smile)
+        self._challenge(sight.frame, face)
         return self._next_ask(Ask(sight.frame, face, Purpose.IDENTITY))
 
     def examined(self, examination: Examination, now: float) -> Ask | None:
@@ -102,26 +125,25 @@ class Examining:
         self.examinations.append(examination)
         if self.identified is not None:
             self._stage("identified")
+            self._learn_gesture(self.identified)
         return self._next_ask(None)
 
-    def advance(self, now: float) -> bool:
-        """Let time pass; return True when the smile cue is due at this very moment."""
+    def advance(self, now: float) -> None:
+        """Let time pass."""
         self._now = now
-        before = self.challenge.stage
-        self.challenge = liveness.advance(self.challenge, self.rules.liveness, now)
-        cued = before is Stage.HOLDING and self.challenge.stage is Stage.CUED
-        if cued:
-            self._stage("cued")
-        return cued
+        self._went_on(liveness.advance(self.challenge, self.rules.liveness, now))
 
     def next_deadline(self) -> float | None:
         """Return when `advance` may next change something."""
         return liveness.next_deadline(self.challenge, self.rules.liveness)
 
     @property
-    def cued(self) -> bool:
-        """Whether a smile is being waited for."""
-        return self.challenge.stage is Stage.CUED
+    def signal(self) -> Signal | None:
+        """What the person is to be shown: the cue that holds now, or that the camera looks; None: nothing new."""
+        if self.challenge.over:
+            return None
+        asked = self.challenge.asked
+        return Signal.LOOKING if asked is None else Signal.SMILE_NOW if asked else Signal.RELAX
 
     @property
     def identified(self) -> Candidate | None:
@@ -159,6 +181,7 @@ class Examining:
             fallback=ballot.fallback,
             liveness=liveness.verdict(self.challenge),
             live=self._live(),
+            gesture=self._gesture if self.challenge.stage is Stage.PASSED and not self._off else None,
             smile=counts.smile if counts else None,
             emotions=counts.emotions if counts else {},
         )
@@ -177,8 +200,16 @@ class Examining:
                 "frames": dict(self.tally),
                 "challenge": self.challenge.stage.value,
                 "examinations": [_plain(e) for e in self.examinations],
+                **self._followed(),
             },
         }
+
+    def _followed(self) -> dict[str, Any]:
+        """Return what follow-the-light asked for last, + a smile and - a calm face, and in what sequences failed."""
+        if not self.challenge.word and not self.challenge.missed:
+            return {}
+        asked = "".join("+" if smile else "-" for smile in self.challenge.word)
+        return {"asked": asked, "missed": [reason.value for reason in self.challenge.missed]}
 
     def _stage(self, name: str) -> None:
         self.stages.setdefault(name, round((self._now - self._opened_at) * 1000, 1))
@@ -195,30 +226,75 @@ class Examining:
             self._track_lost = True
         return self._track_lost
 
-    def _challenge(self, frame: Frame, face: Face, smile: float) -> None:
-        before = self.challenge.stage
-        self.challenge = liveness.observe(self.challenge, self.rules.liveness, smile, frame.captured_at)
-        if before is Stage.WATCHING and self.challenge.stage is Stage.HOLDING:
-            self._stage("neutral")
-        if self.challenge.stage is Stage.PASSED and smile >= self.rules.liveness.smile_at:
-            self._stage("smiled")
-            self._smiling = Ask(frame, face, Purpose.EXPRESSION)
+    def _challenge(self, frame: Frame, face: Face) -> None:
+        """Take in what a clear frame shows of the gesture; before that is known, remember it for later."""
+        if self._off:
+            return
+        if self._gesture is None:
+            self._earlier.append((frame.captured_at, face))
+            while self._earlier[0][0] < frame.captured_at - _EARLIER_S:
+                self._earlier.popleft()
+            return
+        value = self._answer(self._gesture, face, frame.captured_at)
+        if value is None or not value >= self.rules.liveness.smile_at:
+            return
+        passed = self.challenge.stage is Stage.PASSED
+        if passed or (self.challenge.word and self.challenge.asked is not None):
+            # Of a turned head the least turned frames: the more of a face is seen, the better it is recognized.
+            worth = -value if self._gesture is Gesture.TURN else value
+            self._shows.append((worth, Ask(frame, face, Purpose.EXPRESSION)))
+            self._shows = sorted(self._shows, key=lambda show: show[0])[-self._ballot.next_standard.expressions :]
+
+    def _answer(self, gesture: Gesture, face: Face, at: float) -> float | None:
+        """Let the challenge see a face; return how much of the gesture it shows."""
+        value = shown(gesture, face, self._calm, self.rules.liveness)
+        if value is None:
+            return None
+        if self.challenge.stage is Stage.WATCHING:
+            self._calm = face.pose
+        self._went_on(liveness.observe(self.challenge, self.rules.liveness, value, at))
+        return value
+
+    def _went_on(self, challenge: Challenge) -> None:
+        before, self.challenge = self.challenge.stage, challenge
+        if challenge.stage is before:
+            return
+        name = {Stage.HOLDING: "neutral", Stage.PASSED: "smiled"}.get(challenge.stage)
+        if before is Stage.HOLDING and challenge.stage is Stage.CUED:
+            name = "cued"
+        if name is not None:
+            self._stage(name)
+        if challenge.stage is Stage.WATCHING:
+            self._shows = []
+
+    def _learn_gesture(self, known: Candidate) -> None:
+        """Ask for the member's own gesture from now on, with what was seen a moment before."""
+        if self._gesture is not None:
+            return
+        self._gesture = self._gestures.get(known.member_id, Gesture.SMILE)
+        for at, face in self._earlier:
+            self._answer(self._gesture, face, at)
+        self._earlier.clear()
 
     def _next_ask(self, clear: Ask | None) -> Ask | None:
         if self._asked is not None or self._track_lost:
             return None
-        ask = self._smiling if self._wants_expression() else None
+        ask = self._shows.pop()[1] if self._shows and self._wants_expression() else None
         if ask is None and clear is not None and self._wants_identity(clear.face):
             ask = clear
         if ask is not None:
-            self._smiling = None if ask is self._smiling else self._smiling
             self._asked = ask = replace(ask, calls=self._allowance(ask.purpose))
         return ask
 
+    @property
+    def _off(self) -> bool:
+        return self.rules.liveness.mode is LivenessMode.OFF
+
     def _wants_expression(self) -> bool:
-        off = self.rules.liveness.mode is LivenessMode.OFF
+        if self._off or self.challenge.stage is not Stage.PASSED:
+            return False
         # Whose smile it is can be told only once the member is known; until then the question may cost for nothing.
-        return not off and self.identified is not None and not self._live() and self._may_ask(Purpose.EXPRESSION)
+        return self.identified is not None and not self._live() and self._may_ask(Purpose.EXPRESSION)
 
     def _wants_identity(self, face: Face) -> bool:
         if self.identified is not None or not self._may_ask(Purpose.IDENTITY):
@@ -241,7 +317,7 @@ class Examining:
     def _allowance(self, purpose: Purpose) -> int:
         """Return how many billed calls a question may take; after a search, the smile must still be affordable."""
         left = self.rules.max_calls - self._ballot.spent
-        if purpose is Purpose.IDENTITY and self.rules.liveness.mode is not LivenessMode.OFF:
+        if purpose is Purpose.IDENTITY and not self._off:
             left -= self._ballot.next_standard.billed.get(Purpose.EXPRESSION, 0)
         return max(0, left)
 
@@ -280,7 +356,7 @@ class Examining:
         return known and asked and self._expression() is None and not self._may_ask(Purpose.EXPRESSION)
 
     def _live(self) -> bool:
-        if self.rules.liveness.mode is LivenessMode.OFF:
+        if self._off:
             return True
         return self.challenge.stage is Stage.PASSED and self._expression() is not None
 

@@ -157,12 +157,13 @@ _REFUSALS: dict[Reason, tuple[str, str, str]] = {
     ),
     Reason.NO_EXPRESSION_CHANGE: (
         "the expression did not change",
-        "No neutral face was seen before the cue, as with a photograph or somebody who smiled all the time.",
-        "Ask people to look calmly first, and to smile when the lamp asks for it.",
+        "No neutral face was seen before the cue, as with a photograph or somebody who smiled all the time; or the "
+        "face changed otherwise than the light asked, as a recording does.",
+        "Ask people to look calmly first, and to smile when the lamp asks for it; see docs/liveness.md.",
     ),
     Reason.NO_SMILE: (
         "nobody smiled",
-        "No smile came within [liveness] answer_s after the cue.",
+        "No smile came within [liveness] answer_s after the cue, or in the sequences of follow-the-light.",
         "Ask people to smile when the lamp asks for it; see docs/liveness.md.",
     ),
     Reason.EMOTION_MISMATCH: (

@@ -603,6 +603,7 @@ class Signal(StrEnum):
     AWAKE = "awake"
     LOOKING = "looking"
     SMILE_NOW = "smile_now"
+    RELAX = "relax"
     WELCOME = "welcome"
     OPEN = "open"
     TRY_AGAIN = "try_again"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from smileaccess.errors import CameraError, RecognizerError, RecordsError, SpendingCapReached
-from smileaccess.model import Attempt, Decision, Evidence, Reason
+from smileaccess.model import Attempt, Decision, Evidence, Reason, Signal
 from smileaccess.policy import EmotionRule, prevailing
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ def fault_of(error: Exception) -> Reason:
 class Running:
     """One attempt from its beginning to its end; times are monotonic seconds.
 
-    `seen` is the last frame's sequence; `wasted` counts billed calls of a question that was not answered; `lapsed` is
-    the row that it became for not being on record in time; `due` says by when a worker must have answered, a fault
-    each.
+    `seen` is the last frame's sequence; `shown` what the panel shows of the challenge; `wasted` counts billed calls of
+    a question that was not answered; `lapsed` is the row that it became for not being on record in time; `due` says by
+    when a worker must have answered, a fault each.
     """
 
     attempt: Attempt
@@ -55,6 +55,7 @@ class Running:
     locked_out: bool = False
     operator_locked: bool = False
     seen: int = 0
+    shown: Signal = Signal.LOOKING
     fault: Reason | None = None
     evidence: Evidence | None = None
     lapsed: Attempt | None = None

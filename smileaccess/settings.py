@@ -27,7 +27,7 @@ from smileaccess.doorway import DoorwayRules
 from smileaccess.errors import SettingsError
 from smileaccess.examining import ExaminingRules
 from smileaccess.gates import EnrollmentLimits, Limits
-from smileaccess.liveness import LivenessRules
+from smileaccess.liveness import LivenessRules, beats_for, needs_s
 from smileaccess.model import Emotion, LivenessMode
 from smileaccess.pins import INPUTS, Level, Pins, problems
 from smileaccess.policy import EmotionRule, LockOutRules, Rules
@@ -255,6 +255,17 @@ class LivenessSettings(_Section):
     earliest_s: float = Field(0.2, ge=0, le=1)
     answer_s: float = Field(4.0, ge=1, le=15)
     patience_s: float = Field(3.0, ge=1, le=15)
+    beat_s: float = Field(0.8, ge=0.7, le=1.2)
+    false_accept: float = Field(0.05, ge=0.017, le=0.5)
+
+    def rules(self) -> LivenessRules:
+        """Return how the challenge goes."""
+        return LivenessRules(**self.model_dump())
+
+    @model_validator(mode="after")
+    def _chance_can_be_had(self) -> LivenessSettings:
+        beats_for(self.rules())  # its ValueError says what is possible
+        return self
 
     @model_validator(mode="after")
     def _marks_in_order(self) -> LivenessSettings:
@@ -440,6 +451,18 @@ class Settings(_Section):
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")
+    def _time_to_follow(self) -> Settings:
+        if self.liveness.mode is not LivenessMode.FOLLOW_THE_LIGHT:
+            return self
+        needed = needs_s(self.liveness.rules())
+        if self.door.attempt_s < needed:
+            raise ValueError(
+                f"[door] attempt_s = {self.door.attempt_s:g}: must be at least {needed:g}, so that both sequences of "
+                '[liveness] mode = "follow-the-light" have their time'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _time_enough(self) -> Settings:
         needed = self.liveness.cue_after_s[1] + self.liveness.earliest_s + 1
         if self.liveness.mode is LivenessMode.NEUTRAL_THEN_SMILE and self.door.attempt_s < needed:
@@ -451,7 +474,8 @@ class Settings(_Section):
 
     @model_validator(mode="after")
     def _single_pictures_cannot_answer(self) -> Settings:
-        if self.camera.kind == "folder" and self.liveness.mode is LivenessMode.NEUTRAL_THEN_SMILE:
+        cued = {LivenessMode.NEUTRAL_THEN_SMILE, LivenessMode.FOLLOW_THE_LIGHT}
+        if self.camera.kind == "folder" and self.liveness.mode in cued:
             raise ValueError(
                 f'[liveness] mode = "{self.liveness.mode.value}": must be "off" or "smile" with [camera] kind = '
                 '"folder", since single pictures answer no cue'
@@ -567,7 +591,7 @@ class Settings(_Section):
         thresholds = self.thresholds()
         return ExaminingRules(
             limits=self.limits(),
-            liveness=LivenessRules(**self.liveness.model_dump()),
+            liveness=self.liveness.rules(),
             standards=tuple(replace(STANDARDS[name], threshold=value) for name, value in thresholds.items()),
             margin=self.recognition.margin,
             max_calls=self.rekognition.max_calls,

@@ -64,7 +64,18 @@ LOOKS: Mapping[Signal, Look] = MappingProxyType(
             _AMBER, "Look at the camera", "An attempt is under way; the camera looks", buzzer=((0.05, 0.0),)
         ),
         Signal.SMILE_NOW: Look(
-            _AMBER, "Smile now!", "The cue: smile at the camera", on_s=0.15, off_s=0.15, buzzer=(_SHORT, _SHORT)
+            _AMBER,
+            "Smile now!",
+            "The cue: smile at the camera, or show your own gesture",
+            on_s=0.15,
+            off_s=0.15,
+            buzzer=(_SHORT, _SHORT),
+        ),
+        Signal.RELAX: Look(
+            _RED,
+            "Now a calm face",
+            "The cue of follow-the-light to stop smiling until the next one",
+            buzzer=((0.3, 0.0),),
         ),
         Signal.WELCOME: Look(
             _GREEN, "Thank you", "Recognized; the entry is being put on record", on_s=0.15, off_s=0.15

@@ -59,9 +59,10 @@ def make_face(
     quality: Quality | None = None,
     pose: Pose | None = STRAIGHT,
     eyes_open: float | None = 90.0,
+    mouth_open: float | None = 0.0,
 ) -> Face:
     landmarks = ((0.45, 0.4), (0.55, 0.4), (0.5, 0.45), (0.46, 0.52), (0.54, 0.52))
-    return Face(box, 0.95, track, landmarks, quality or make_quality(), pose, smile, eyes_open, 0.0)
+    return Face(box, 0.95, track, landmarks, quality or make_quality(), pose, smile, eyes_open, mouth_open)
 
 
 def make_sight(*faces: Face, sequence: int = 1, at: float = 0.0, brightness: float = 50.0) -> Sight:

@@ -97,6 +97,7 @@ class JournaledPanel(FakePanel):
         self.journal = journal
         self.held = False
         self.cued_at: float | None = None
+        self.shown: list[tuple[float, Signal]] = []
 
     def energize(self, for_s: float) -> None:
         super().energize(for_s)
@@ -111,7 +112,12 @@ class JournaledPanel(FakePanel):
     def signal(self, signal: Signal) -> None:
         super().signal(signal)
         self.cued_at = self.clock.time if signal is Signal.SMILE_NOW else self.cued_at
+        self.shown.append((self.clock.time, signal))
         self.journal.append(("panel", signal.value))
+
+    def shown_at(self, at: float) -> Signal:
+        """Return the signal that was shown at this moment."""
+        return next((signal for since, signal in reversed(self.shown) if since <= at), Signal.LOCKED)
 
 
 class JournaledRecords(FakeRecords):
@@ -249,6 +255,7 @@ class Rig:
         released_after_s: float | None = None,
         newest_after_s: float | None = None,
         paid: Callable[[str], int] = lambda _attempt: 0,
+        luck: Callable[[], float] = lambda: 0.5,
     ) -> None:
         self.journal: list[Entry] = []
         self.clock = FakeClock()
@@ -287,7 +294,7 @@ class Rig:
             released=None if released_after_s is None else self.at(released_after_s),
             newest=newest,
             on_attempt=self._ended,
-            luck=lambda: 0.5,
+            luck=luck,
         )
         self.panel.start(self.controller.put_input)
         self.tell(MembersChanged((make_member(),)))
@@ -298,6 +305,10 @@ class Rig:
         """Somebody who is neutral, and smiles half a second after the cue."""
         cued_at = self.panel.cued_at
         return make_sight(make_face(85.0 if cued_at is not None and at >= cued_at + 0.5 else 5.0))
+
+    def following(self, face: Face, late_s: float = 0.5) -> Callable[[float], Sight]:
+        """Return a scene of somebody who shows this face while a smile is asked for, so much later."""
+        return lambda at: make_sight(face if self.panel.shown_at(at - late_s) is Signal.SMILE_NOW else make_face(5.0))
 
     def at(self, after_s: float) -> datetime:
         """Return the wall time so many seconds from now."""

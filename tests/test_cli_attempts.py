@@ -22,6 +22,7 @@ from smileaccess.cli.exporting import harmless
 from smileaccess.model import Attempt, DoorEvent, Outcome, Reason, uuid7
 from smileaccess.signals import HINTS
 from tests.house import FACES, THEN, House, attempt
+from tests.portraits import portrait
 
 
 @pytest.fixture
@@ -160,12 +161,24 @@ class TestShow:
             ("neutral-then-smile", "cued", "neutral-then-smile: the door was still waiting for the smile"),
             ("smile", "watching", "smile: the door was still waiting for a clear face"),
             ("off", "passed", "off"),
+            ("follow-the-light", "cued", "follow-the-light: the light was still to be followed"),
         ],
     )
     def test_how_the_challenge_ended_is_told_in_words(self, house: House, liveness: str, stage: str, told: str) -> None:
         known = attempt(liveness=liveness, detail={"challenge": stage})
         house.put(known)
         assert f"\nLiveness   {told}\n" in house.run("attempts", "show", known.id).out
+
+    @pytest.mark.parametrize(
+        ("missed", "told"),
+        [([], "passed"), (["no_smile"], "passed, after 1 missed sequence")],
+    )
+    def test_the_sequences_that_were_missed_are_counted(self, house: House, missed: list[str], told: str) -> None:
+        known = attempt(
+            liveness="follow-the-light", detail={"challenge": "passed", "asked": "-+-+--", "missed": missed}
+        )
+        house.put(known)
+        assert f"\nLiveness   follow-the-light: {told}\n" in house.run("attempts", "show", known.id).out
 
     def test_what_is_empty_is_left_out(self, house: House) -> None:
         empty = {"similarity": None, "smile": None, "emotion": None, "liveness": None, "recognizer": None}
@@ -389,6 +402,14 @@ class TestTry:
         assert told.out.startswith("granted to Barack Obama\n")
         assert [line for line in told.out.splitlines() if len(line) > 80] == []
         assert "obama-smiling.jpg" in told.out
+
+    def test_a_still_picture_follows_no_light(self, enrolled: House) -> None:
+        photo = enrolled.folder / "calm.png"
+        cv2.imwrite(str(photo), portrait("obama-neutral"))
+        told = enrolled.run("attempts", "try", "--photo", photo, "--liveness", "follow-the-light", "--json").json()
+        attempt = told["attempt"]
+        assert (attempt["reason"], attempt["liveness"]) == ("no_smile", "follow-the-light")
+        assert attempt["detail"]["missed"] == ["no_smile", "no_smile"]
 
     def test_a_picture_whose_face_is_always_too_far_is_told_why(self, enrolled: House) -> None:
         photo, small = FACES / "obama-smiling.jpg", enrolled.folder / "whole.png"

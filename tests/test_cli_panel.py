@@ -175,7 +175,7 @@ class TestLock:
         (lines.folder / "level.22").write_text("0")
         code, out, err = lock(gpio_house, lines, RUNTIME_DIRECTORY=str(tmp_path))
         assert (code, err) == (0, "")
-        assert out == "strike: gpiochip0 line 17: locked\nstrike: gpiochip0 line 22: locked\n"
+        assert out == "strike: gpiochip0 line 22: locked\nstrike: gpiochip0 line 17: locked\n"
         assert (lines.level(17), lines.level(22)) == (0, 1)
         assert not (tmp_path / "strike").exists()
 
@@ -185,6 +185,14 @@ class TestLock:
         code, out, err = lock(gpio_house, lines, RUNTIME_DIRECTORY=str(tmp_path))
         assert (code, out) == (0, "strike: gpiochip0 line 22: locked\n")
         assert "warning: the settings are wrong" in err
+
+    def test_a_note_that_cannot_be_read_leaves_no_line_unlocked(self, gpio_house, lines, tmp_path):
+        (tmp_path / "strike").write_text("nonsense\n")
+        (lines.folder / "level.17").write_text("1")
+        code, out, err = lock(gpio_house, lines, RUNTIME_DIRECTORY=str(tmp_path))
+        assert (code, out) == (1, "strike: gpiochip0 line 17: locked\n")
+        assert f"{tmp_path / 'strike'}: does not name the strike's line" in err
+        assert lines.level(17) == 0
 
     def test_without_settings_and_note_nobody_knows_the_line(self, gpio_house, lines):
         gpio_house.config.write_text("this is [no TOML")
@@ -208,7 +216,7 @@ class TestLock:
             daemon.kill()
         assert lines.level(22) == 1
         code, out, _ = lock(gpio_house, lines, RUNTIME_DIRECTORY=str(tmp_path))
-        assert (code, out.splitlines()[-1]) == (0, "strike: gpiochip0 line 22: locked")
+        assert (code, out.splitlines()[0]) == (0, "strike: gpiochip0 line 22: locked")
         assert lines.level(22) == 0
 
     def test_it_leaves_nothing_in_the_folder_it_is_called_in(self, gpio_house, lines):

@@ -23,7 +23,7 @@ FAR = 10**9
 class OneShade:
     """A clip that never changes."""
 
-    def picture(self, elapsed_s, since_cue_s):  # noqa: ARG002 -- it never changes
+    def picture(self, elapsed_s, since_cue_s, since_calm_s=None):  # noqa: ARG002 -- it never changes
         return picture(9)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -31,15 +32,17 @@ from smileaccess.errors import (
     VisionFailed,
 )
 from smileaccess.events import ConductChanged, MembersChanged, Noted, Pressed, StatusAsked, StopAsked, Summoned
-from smileaccess.liveness import LivenessRules
+from smileaccess.liveness import LivenessRules, words
 from smileaccess.model import (
     Candidate,
     DoorInput,
     Emotion,
+    Gesture,
     Health,
     LivenessMode,
     MemberStatus,
     Outcome,
+    Pose,
     Reason,
     Sight,
     Signal,
@@ -698,6 +701,89 @@ def test_with_smile_only_the_smile_is_asked_for() -> None:
 
     rig.watch(3.0)
     assert [granted(attempt) for attempt in rig.ended] == [True]
+
+
+# --- follow the light
+
+FOLLOW = replace(
+    CONDUCT,
+    door=replace(CONDUCT.door, attempt_s=15.0),
+    examining=replace(CONDUCT.examining, liveness=LivenessRules(LivenessMode.FOLLOW_THE_LIGHT)),
+    policy=replace(CONDUCT.policy, liveness=LivenessMode.FOLLOW_THE_LIGHT),
+)
+
+
+def test_the_light_is_shown_beat_by_beat_and_followed() -> None:
+    """The panel asks for a smile and for calm in the order that was drawn, and whoever follows is let in."""
+    rig = Rig(FOLLOW)
+    rig.vision.scene = rig.following(make_face(85.0))
+    attempt = rig.attempt(15.0)
+
+    asked = "".join("+" if smile else "-" for smile in words(6)[28])
+    turns = [light for light, _ in itertools.groupby(asked)]
+    cues = [Signal.SMILE_NOW if light == "+" else Signal.RELAX for light in turns]
+    assert attempt.outcome is Outcome.GRANTED
+    assert (attempt.liveness, attempt.detail["asked"]) == ("follow-the-light", asked)
+    assert rig.panel.signals[: len(cues) + 2] == [Signal.LOOKING, *cues, Signal.LOOKING]
+    begun = next(since for since, signal in rig.panel.shown if signal is cues[0])
+    ended = [since for since, signal in rig.panel.shown if signal is Signal.LOOKING][1]
+    assert ended - begun == pytest.approx(6 * 0.8)
+
+
+@pytest.mark.parametrize("late_s", [0.45, 0.9])
+def test_a_recording_of_somebody_who_followed_another_sequence_is_refused(late_s: float) -> None:
+    """What was right in the last attempt is wrong in the next one, in both of its sequences."""
+    draws = iter([*[0.1] * 8, *[0.9] * 8])
+    rig = Rig(FOLLOW, luck=lambda: next(draws))
+    rig.vision.scene = rig.following(make_face(85.0), late_s)
+    assert rig.attempt(15.0).outcome is Outcome.GRANTED
+    recorded, began = tuple(rig.panel.shown), rig.panel.shown[0][0]
+    rig.rest()
+
+    played_at = rig.clock.time
+    rig.vision.scene = lambda at: make_sight(
+        make_face(
+            85.0
+            if [signal for since, signal in recorded if since - began <= at - played_at - late_s][-1:]
+            == [Signal.SMILE_NOW]
+            else 5.0
+        )
+    )
+    attempt = rig.attempt(16.0)
+
+    assert (attempt.outcome, attempt.reason) == (Outcome.DENIED, Reason.NO_EXPRESSION_CHANGE)
+    assert not rig.panel.held
+
+
+def test_a_second_sequence_is_given_before_a_denial() -> None:
+    """Who misses the first one sees another, and is let in by it; the one that never smiles is not."""
+    for follows, outcome in ((True, Outcome.GRANTED), (False, Outcome.DENIED)):
+        rig = Rig(FOLLOW)
+        scene, from_ = rig.following(make_face(85.0)), rig.clock.time + (7 if follows else 99)
+        rig.vision.scene = lambda at, s=scene, f=from_: s(at) if at > f else make_sight(make_face(5.0))
+        attempt = rig.attempt(16.0)
+
+        assert attempt.outcome is outcome
+        assert attempt.detail["missed"][0] == "no_smile"
+        assert len(attempt.detail["missed"]) == (1 if follows else 2)
+
+
+# --- a member's own gesture
+
+
+@pytest.mark.parametrize("shows", [Gesture.SMILE, Gesture.TURN])
+@pytest.mark.parametrize("mode", [LivenessMode.NEUTRAL_THEN_SMILE, LivenessMode.FOLLOW_THE_LIGHT])
+def test_a_member_shows_the_own_gesture(mode: LivenessMode, shows: Gesture) -> None:
+    """Who cannot smile is let in by turning the head, and by nothing else."""
+    conduct = replace(FOLLOW, policy=replace(FOLLOW.policy, liveness=mode))
+    conduct = replace(conduct, examining=replace(conduct.examining, liveness=LivenessRules(mode)))
+    rig = Rig(conduct)
+    rig.tell(MembersChanged((replace(make_member(), gesture=Gesture.TURN),)))
+    rig.recognizer.answer = lambda answer: replace(answer, smile=85.0)
+    face = {Gesture.SMILE: make_face(85.0), Gesture.TURN: make_face(5.0, pose=Pose(25.0, 0.0, 0.0))}[shows]
+    rig.vision.scene = rig.following(face)
+
+    assert granted(rig.attempt(16.0)) is (shows is Gesture.TURN)
 
 
 # --- the operator

@@ -23,8 +23,9 @@ from smileaccess.demo import show
 from smileaccess.demo.scenes import MEMBER_NAME, Living, Scene, doorway
 from smileaccess.errors import SmileAccessError
 from smileaccess.keys import ALL_KEYS, KeyRing
+from smileaccess.liveness import needs_s
 from smileaccess.membership import load_roster, sign
-from smileaccess.model import Outcome, Reason
+from smileaccess.model import LivenessMode, Outcome, Reason
 from smileaccess.records.spool import Spool
 from tests.fakes_vision import photograph
 
@@ -325,6 +326,14 @@ def test_a_scene_that_ends_otherwise_is_no_success(tmp_path: Path, scene: Scene,
     attempt = told[0].attempt
     assert attempt is not None
     assert (attempt.outcome, attempt.reason) == (Outcome.DENIED, Reason.NO_FACE)
+
+
+def test_a_demonstration_that_follows_the_light(tmp_path: Path) -> None:
+    """Its door has the time for both sequences, and its reel the cue for each."""
+    stage = show.set_up(tmp_path, unlock_s=1.0, webcam=None, liveness=LivenessMode.FOLLOW_THE_LIGHT)
+
+    assert stage.settings.liveness.mode is LivenessMode.FOLLOW_THE_LIGHT
+    assert stage.settings.door.attempt_s >= needs_s(stage.settings.liveness.rules())
 
 
 def test_a_scene_without_an_attempt_did_not_end_as_it_should() -> None:

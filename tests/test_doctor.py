@@ -239,6 +239,8 @@ class TestPlace:
         [
             ("inner", "neutral-then-smile", "fine", ""),
             ("inner", "smile", "fine", ""),
+            ("inner", "follow-the-light", "fine", "in 3.5 of 100 attempts at the most"),
+            ("outer", "follow-the-light", "fine", "in 3.5 of 100 attempts at the most"),
             ("inner", "off", "warning", "a photograph of a member passes"),
             ("outer", "neutral-then-smile", "warning", "a video of a member"),
             ("outer", "smile", "warning", "anybody with a printed photograph"),
@@ -248,7 +250,7 @@ class TestPlace:
     def test_the_sign_of_life_must_fit_the_place(
         self, house: House, place: str, mode: str, level: str, word: str
     ) -> None:
-        site = site_of(house, f'[door]\nplace = "{place}"\n[liveness]\nmode = "{mode}"\n')
+        site = site_of(house, f'[door]\nattempt_s = 15\nplace = "{place}"\n[liveness]\nmode = "{mode}"\n')
         (found,) = look(site, "place")
         assert (found.level, word in found.found) == (level, True)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,21 @@ from smileaccess.ballot import Standard
 from smileaccess.examining import Ask, Examining, ExaminingRules
 from smileaccess.gates import Limits
 from smileaccess.liveness import LivenessRules, Stage
-from smileaccess.model import Box, Candidate, Emotion, Evidence, Face, LivenessMode, Purpose, Reason, Sight
+from smileaccess.model import (
+    Box,
+    Candidate,
+    Emotion,
+    Evidence,
+    Face,
+    Gesture,
+    LivenessMode,
+    Outcome,
+    Pose,
+    Purpose,
+    Reason,
+    Sight,
+    Signal,
+)
 from smileaccess.policy import Rules, decide
 from tests.builders import ANN, BOB, NOON, PLACE, make_examination, make_face, make_member, make_quality, make_sight
 
@@ -39,6 +54,19 @@ ELSEWHERE = Box(0.0, 0.0, 0.2, 0.2)
 KNOWN = Candidate(ANN, 99.5)
 """Ann, recognized beyond doubt."""
 
+NOBODY: Mapping[str, Gesture] = {}
+ANN_TURNS = {ANN: Gesture.TURN}
+ANN_OPENS = {ANN: Gesture.OPEN_MOUTH}
+"""The members who do not smile, and what they do instead."""
+
+CALM_FACE = make_face(NEUTRAL)
+SHOWN: dict[Gesture, Face] = {
+    Gesture.SMILE: make_face(SMILING),
+    Gesture.TURN: make_face(NEUTRAL, pose=Pose(-26.0, 0.0, 0.0)),
+    Gesture.OPEN_MOUTH: make_face(NEUTRAL, mouth_open=50.0),
+}
+"""A face that shows each gesture, and nothing else."""
+
 DARK = make_sight(brightness=1.0)
 SMALL = make_sight(make_face(quality=make_quality(size_px=20)))
 
@@ -50,8 +78,8 @@ def in_mode(mode: LivenessMode) -> ExaminingRules:
 class Session:
     """An attempt opened at 0 s that sees ten frames a second; its first cue comes 1 s after the neutral face."""
 
-    def __init__(self, rules: ExaminingRules = RULES) -> None:
-        self.examining = Examining(rules, 0.0, (0.5,) * 4)
+    def __init__(self, rules: ExaminingRules = RULES, gestures: Mapping[str, Gesture] = NOBODY) -> None:
+        self.examining = Examining(rules, 0.0, (0.5,) * 4, gestures)
         self.now = 0.0
         self.sequence = 0
         self.asked: list[Ask] = []
@@ -103,7 +131,7 @@ class Session:
 
     def smiled(self) -> Session:
         """Bring the attempt to its first question about a smiling face."""
-        self.shown_until(lambda: self.examining.cued)
+        self.shown_until(lambda: self.examining.signal is Signal.SMILE_NOW)
         for _ in range(3):
             self.show()
         self.shown_until(lambda: self.examining.challenge.stage is Stage.PASSED, SMILING)
@@ -134,7 +162,12 @@ def test_a_member_who_smiles_on_cue() -> None:
     assert session.answer(Candidate(ANN, 92.0)) is None
     assert session.complete
     assert session.evidence == Evidence(
-        identified=KNOWN, recognizer="fake", live=True, smile=85.0, emotions={Emotion.HAPPY: 90.0}
+        identified=KNOWN,
+        recognizer="fake",
+        live=True,
+        gesture=Gesture.SMILE,
+        smile=85.0,
+        emotions={Emotion.HAPPY: 90.0},
     )
     assert Counter(ask.purpose for ask in session.asked) == {Purpose.IDENTITY: 2, Purpose.EXPRESSION: 1}
 
@@ -400,12 +433,15 @@ def test_a_smile_before_the_member_is_known_counts_once_known() -> None:
     assert (session.complete, session.evidence.live) == (True, True)
 
 
-def test_the_cue_is_due_once() -> None:
-    """Time says once that the cue is due, and the stages tell when."""
+def test_the_cue_is_shown_when_it_is_due() -> None:
+    """Time alone turns what is shown into the cue, and the stages tell when."""
     examining = Session().identified().examining
-    due = [examining.advance(now) for now in (1.1, 1.3, 1.4)]
+    shown = []
+    for now in (1.1, 1.3, 1.4):
+        examining.advance(now)
+        shown.append(examining.signal)
 
-    assert due == [False, True, False]
+    assert shown == [Signal.LOOKING, Signal.SMILE_NOW, Signal.SMILE_NOW]
     assert examining.stages == {"first_face": 100.0, "neutral": 200.0, "identified": 200.0, "cued": 1300.0}
 
 
@@ -812,3 +848,183 @@ def test_a_recognizer_that_was_not_to_be_asked_is_unforeseen() -> None:
     session.show()
     with pytest.raises(LookupError, match="another"):
         answer(session, KNOWN, recognizer="another")
+
+
+# --- follow the light
+
+FOLLOW = replace(LIVENESS, mode=LivenessMode.FOLLOW_THE_LIGHT)
+
+
+def followed(
+    session: Session,
+    gesture: Gesture = Gesture.SMILE,
+    *,
+    late: int = 5,
+    whose: Candidate = KNOWN,
+    again: bool = True,
+) -> Session:
+    """Show somebody who does what was asked for so many frames ago, until the attempt is complete."""
+    shown: list[Signal] = []
+    for _ in range(200):
+        session.examining.advance(session.now + 0.1)
+        shown.append(session.examining.signal or Signal.LOOKING)
+        asked = shown[-late] if len(shown) >= late else Signal.LOOKING
+        session.see(make_sight(SHOWN[gesture] if asked is Signal.SMILE_NOW else CALM_FACE))
+        while session.pending is not None:
+            session.answer(whose if session.pending.purpose is Purpose.IDENTITY or again else Candidate(BOB, 99.9))
+        if session.complete:
+            return session
+    pytest.fail("20 s and no end")
+
+
+def granted_by(evidence: Evidence, mode: LivenessMode, gesture: Gesture = Gesture.SMILE) -> bool:
+    rules = Rules(liveness=mode, thresholds={"fake": 99.0})
+    return decide(evidence, replace(make_member(), gesture=gesture), NOON, True, rules).outcome is Outcome.GRANTED
+
+
+def test_a_member_who_follows_the_light_is_let_in() -> None:
+    """The best smile of the sequence is looked at, once, and it is hers; what was asked goes on record."""
+    session = followed(Session(replace(RULES, liveness=FOLLOW)))
+
+    assert granted_by(session.evidence, LivenessMode.FOLLOW_THE_LIGHT)
+    assert session.evidence.gesture is Gesture.SMILE
+    assert [ask.purpose for ask in session.asked] == [Purpose.IDENTITY, Purpose.IDENTITY, Purpose.EXPRESSION]
+    assert session.asked[-1].face.smile == SMILING
+    detail = session.examining.summary()["detail"]
+    assert (detail["challenge"], detail["missed"]) == ("passed", [])
+    assert re.fullmatch(r"[+-]{6}", detail["asked"])
+
+
+def test_who_does_not_follow_the_light_is_refused() -> None:
+    """A face that smiles one beat later than asked has followed nothing, twice."""
+    session = followed(Session(replace(RULES, liveness=FOLLOW)), late=15)
+
+    assert session.evidence.liveness is Reason.NO_EXPRESSION_CHANGE
+    assert not granted_by(session.evidence, LivenessMode.FOLLOW_THE_LIGHT)
+    assert len(session.examining.summary()["detail"]["missed"]) == 2
+    assert Purpose.EXPRESSION not in {ask.purpose for ask in session.asked}
+
+
+def test_the_face_that_followed_the_light_must_be_the_members() -> None:
+    """Another member's smile in the sequence is a change of persons, after a second look at another frame."""
+    session = followed(Session(replace(RULES, liveness=FOLLOW)), again=False)
+
+    expressions = [ask for ask in session.asked if ask.purpose is Purpose.EXPRESSION]
+    assert session.evidence.track_lost
+    assert len({id(ask.frame) for ask in expressions}) == len(expressions) == 2
+
+
+def test_a_missed_sequence_leaves_no_smile_to_be_looked_at() -> None:
+    """Only a smile of the sequence that was followed may be examined."""
+    session = Session(replace(RULES, liveness=FOLLOW)).identified()
+    session.shown_until(lambda: session.examining.signal is not Signal.LOOKING)
+    while not session.examining.challenge.missed:
+        session.see(make_sight(make_face(99.0)))
+    missed = session.sequence
+    followed(session)
+
+    assert session.evidence.live
+    assert session.asked[-1].purpose is Purpose.EXPRESSION
+    assert (session.asked[-1].frame.sequence > missed, session.asked[-1].face.smile) == (True, SMILING)
+
+
+# --- other gestures than a smile
+
+
+@pytest.mark.parametrize("mode", [LivenessMode.SMILE, LivenessMode.NEUTRAL_THEN_SMILE, LivenessMode.FOLLOW_THE_LIGHT])
+@pytest.mark.parametrize("shows", Gesture)
+@pytest.mark.parametrize("own", Gesture)
+def test_a_member_is_let_in_by_the_own_gesture_alone(mode: LivenessMode, own: Gesture, shows: Gesture) -> None:
+    """Whatever the mode asks for, the member's gesture takes the smile's place, and no other does."""
+    gestures = {ANN: own} if own is not Gesture.SMILE else {BOB: Gesture.TURN}
+    session = followed(Session(in_mode(mode), gestures), shows)
+
+    assert (session.evidence.gesture is own, session.evidence.live) == (own is shows, own is shows)
+
+
+@pytest.mark.parametrize("gestures", [ANN_TURNS, ANN_OPENS])
+def test_where_gestures_differ_nothing_is_asked_of_a_face_that_is_not_known(gestures: Mapping[str, Gesture]) -> None:
+    """Nobody is asked for a smile before the door knows whose it would be; a stranger is asked for nothing."""
+    session = Session(RULES, gestures)
+    for _ in range(60):
+        session.show()
+        while session.pending is not None:
+            session.answer()
+
+    assert session.examining.signal is Signal.LOOKING
+    assert (session.complete, session.evidence.unrecognized) == (True, True)
+
+
+def test_what_was_seen_before_the_member_was_known_counts() -> None:
+    """The calm face of the last second need not be shown again: the cue comes as if the gesture had been known."""
+    session = Session(RULES, ANN_TURNS)
+    for _ in range(2):
+        session.show()
+        session.answer(KNOWN)
+
+    assert session.examining.stages["neutral"] == session.examining.stages["identified"] == 200.0
+
+
+def test_a_gesture_before_the_cue_begins_anew_also_where_it_was_seen_earlier() -> None:
+    """Who turns before the member is known must be calm again before the cue."""
+    session = Session(RULES, ANN_TURNS)
+    session.show()
+    session.answer(KNOWN)
+    session.show()
+    for _ in range(2):
+        session.see(make_sight(SHOWN[Gesture.TURN]))
+    session.answer(KNOWN)
+
+    assert session.examining.challenge.stage is Stage.WATCHING
+
+
+def test_memory_of_earlier_frames_is_short() -> None:
+    """What was seen more than a second before the member was known is forgotten."""
+    session = Session(RULES, ANN_OPENS)
+    for _ in range(3):
+        session.show()
+    for _ in range(11):
+        session.see(make_sight(SHOWN[Gesture.OPEN_MOUTH]))
+    while session.pending is not None or session.examining.identified is None:
+        if session.pending is None:
+            session.see(make_sight(SHOWN[Gesture.OPEN_MOUTH]))
+        session.answer(KNOWN)
+
+    assert (session.examining.challenge.stage, session.examining.challenge.luck) == (Stage.WATCHING, (0.5,) * 4)
+
+
+def test_a_head_turned_from_the_start_is_calm_where_it_looks() -> None:
+    """A turn is counted from where the calm face looked, so that somebody beside the camera may come in."""
+    session = Session(RULES, ANN_TURNS)
+    aside = make_face(NEUTRAL, pose=Pose(15.0, 0.0, 0.0))
+    straight = make_face(NEUTRAL, pose=Pose(-6.0, 0.0, 0.0))
+    for _ in range(2):
+        session.see(make_sight(aside))
+        session.answer(KNOWN)
+    for face in (aside, straight):
+        for _ in range(20):
+            session.see(make_sight(face))
+
+    assert session.examining.challenge.stage is Stage.PASSED
+
+
+def test_a_turned_head_is_recognized_in_the_least_turned_frame() -> None:
+    """The frame that is examined is that which shows the most of the face."""
+    session = followed(Session(replace(RULES, liveness=FOLLOW), ANN_TURNS), Gesture.TURN)
+    calls = session.asked[-1]
+
+    assert calls.purpose is Purpose.EXPRESSION
+    assert calls.face.pose == Pose(-26.0, 0.0, 0.0)
+
+
+def test_a_gesture_that_could_not_be_measured_is_not_seen() -> None:
+    """A face without a mesh neither turns nor is calm."""
+    session = Session(RULES, ANN_TURNS)
+    blind = make_face(NEUTRAL, pose=None)
+    for _ in range(2):
+        session.see(make_sight(blind))
+        session.answer(KNOWN)
+    for _ in range(20):
+        session.see(make_sight(blind))
+
+    assert session.examining.challenge.since is None

@@ -32,7 +32,8 @@ INNER: dict[str, set[str]] = {
     "canonical": {"model"},
     "reporting": {"model"},
     "ballot": {"model"},
-    "examining": {"model", "ballot", "gates", "liveness"},
+    "gestures": {"model", "liveness"},
+    "examining": {"model", "ballot", "gates", "gestures", "liveness"},
     "conduct": {"approach", "door", "doorway", "examining", "policy", "settings"},
     "events": {"model", "errors", "conduct"},
     "alerting": {"messages"},
@@ -96,6 +97,7 @@ PURE = {
     "doorway",
     "orders",
     "gates",
+    "gestures",
     "examining",
     "signals",
     "canonical",
@@ -111,8 +113,8 @@ PURE = {
 """These may import nothing that reaches out of the process, not even of the standard library."""
 
 PURE_LIBRARY = {
-    *("__future__", "collections", "collections.abc", "dataclasses", "datetime", "enum", "math", "re", "types"),
-    *("typing", "uuid"),
+    *("__future__", "collections", "collections.abc", "dataclasses", "datetime", "enum", "itertools", "math", "re"),
+    *("types", "typing", "uuid"),
 }
 
 ADAPTERS = {"vision", "recognizers", "cameras", "panels", "records", "supervision"}

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smileaccess.liveness import Challenge, LivenessRules, Stage, advance, begin, next_deadline, observe, verdict
+from smileaccess.liveness import (
+    SEQUENCES,
+    Challenge,
+    LivenessRules,
+    Stage,
+    Word,
+    advance,
+    beats_for,
+    begin,
+    follows_by_luck,
+    most_beats,
+    needs_s,
+    next_deadline,
+    observe,
+    replay_passes,
+    verdict,
+    words,
+)
 from smileaccess.model import LivenessMode, Reason
 
 RULES = LivenessRules(
@@ -25,6 +46,9 @@ RULES = LivenessRules(
 )
 SMILE_ONLY = replace(RULES, mode=LivenessMode.SMILE)
 OFF = replace(RULES, mode=LivenessMode.OFF)
+FOLLOW = replace(RULES, mode=LivenessMode.FOLLOW_THE_LIGHT, beat_s=0.8, false_accept=0.05)
+WORDS = words(6)
+"""What FOLLOW may ask for."""
 NEUTRAL, BETWEEN, SMILING = 5.0, 40.0, 80.0
 HALF = (0.5, 0.5, 0.5)
 """Luck that puts every cue one second after the neutral face."""
@@ -319,3 +343,370 @@ def test_the_challenge_is_a_value() -> None:
     observe(before, RULES, SMILING, 0.5)
 
     assert before == kept
+
+
+class Person:
+    """A living face: it turns toward what is asked for `reaction` after the cue, and takes `onset_s` all the way.
+
+    The measured smile follows the face's movement, or runs ahead of it where `sudden` is more than 1.
+    """
+
+    def __init__(
+        self, reaction: Callable[[], float], *, onset_s: float = 0.5, offset_s: float = 0.5, least: float, most: float
+    ) -> None:
+        self.reaction, self.onset_s, self.offset_s, self.least, self.most = reaction, onset_s, offset_s, least, most
+        self.share, self.now = 0.0, 0.0
+        self.asked, self.turns = False, list[tuple[float, bool]]()
+        self.sudden = 1.0
+
+    def hear(self, asked: bool | None, now: float) -> None:
+        """See the light at this moment; an amber one that asks for nothing lets the face come to rest."""
+        if bool(asked) is not self.asked:
+            self.asked = bool(asked)
+            self.turns.append((now + self.reaction(), self.asked))
+
+    def smile(self, at: float) -> float:
+        """Return the smile at this moment, which is not before the last one."""
+        while self.now < at:
+            self.now = min(at, self.now + 0.01)
+            wants = next((asked for due, asked in reversed(self.turns) if due <= self.now), False)
+            self.share += 0.01 / self.onset_s if wants else -0.01 / self.offset_s
+            self.share = min(1.0, max(0.0, self.share))
+        eased = 1 - (1 - self.share * self.share * (3 - 2 * self.share)) ** self.sudden
+        return self.least + (self.most - self.least) * eased
+
+
+def follow(
+    rules: LivenessRules,
+    smile: Callable[[float], float],
+    luck: Iterable[float],
+    *,
+    frame_s: Callable[[], float] = lambda: 0.1,
+    hear: Callable[[bool | None, float], None] = lambda _asked, _now: None,
+) -> Challenge:
+    """Play an attempt of 30 s at most, moving time in steps of 10 ms as the daemon's own loop would."""
+    challenge, next_frame = begin(rules, tuple(luck)), 0.0
+    for step in range(3000):
+        now = step / 100
+        challenge = advance(challenge, rules, now)
+        hear(challenge.asked, now)
+        if now >= next_frame:
+            challenge = observe(challenge, rules, smile(now), now)
+            next_frame = now + frame_s()
+        if challenge.over:
+            return challenge
+    pytest.fail("30 s and no end")
+
+
+def drawn(number: int) -> float:
+    """Return the luck that draws FOLLOW's word of this number."""
+    return (number + 0.5) / len(WORDS)
+
+
+def honest(seed: int) -> tuple[Person, Callable[[], float], Random]:
+    """Return somebody at random: reaction, speed, range of the smile; 6 to 15 frames a second, one in twenty lost."""
+    random = Random(seed)
+    person = Person(
+        lambda: random.uniform(0.25, 0.6),
+        onset_s=random.uniform(0.3, 0.7),
+        offset_s=random.uniform(0.3, 0.7),
+        least=random.uniform(0, 20),
+        most=random.uniform(60, 100),
+    )
+    frame_s = 1 / random.uniform(6, 15)
+    return person, lambda: frame_s * (2 if random.random() < 0.05 else random.uniform(0.8, 1.2)), random
+
+
+@pytest.mark.parametrize(
+    ("beats", "expected"),
+    [(2, {(True, False)}), (3, {(False, True, False), (True, False, False), (True, False, True), (True, True, False)})],
+)
+def test_a_word_holds_a_smile_and_a_calm_face_after_it(beats: int, expected: set[Word]) -> None:
+    """What never changes, or turns from calm to a smile once, is never asked for."""
+    assert set(words(beats)) == expected
+
+
+@pytest.mark.parametrize("beats", range(2, 8))
+def test_the_words_are_counted(beats: int) -> None:
+    """Of all words only those that rise once, or never change, are left out: one more than there are beats."""
+    assert len(words(beats)) == len(set(words(beats))) == 2**beats - beats - 1
+
+
+def followed(rules: LivenessRules, number: int, smile: Callable[[float], float]) -> bool:
+    """Play one sequence, that of this number, to a recording; say whether it is followed.
+
+    Every recording begins calm, so that the sequence begins with the frame at 0.5 s.
+    """
+    count = len(words(beats_for(rules)))
+    challenge = begin(rules, ((number + 0.5) / count,))
+    for step in range(200):
+        now = step / 20
+        challenge = advance(challenge, rules, now)
+        challenge = observe(challenge, rules, smile(now) if now > 0.3 else NEUTRAL, now)
+        if challenge.over or challenge.missed:
+            return challenge.stage is Stage.PASSED
+    pytest.fail("10 s and no end")
+
+
+@pytest.mark.parametrize("beats", [3, 4, 5])
+def test_the_chance_of_a_recording_is_what_playing_every_answer_counts(beats: int) -> None:
+    """Every answer that changes once a beat at the most, played to every word: the best one follows a single word."""
+    rules = replace(FOLLOW, false_accept=follows_by_luck(beats))
+    count = len(words(beats))
+    best = 0
+    for answer in product((NEUTRAL, SMILING), repeat=beats):
+        smile = recording(answer)
+        best = max(best, sum(followed(rules, number, smile) for number in range(count)))
+
+    assert beats_for(rules) == beats
+    assert best == 1
+    assert replay_passes(rules) == pytest.approx(1 - (1 - best / count) ** SEQUENCES)
+
+
+def recording(answer: tuple[float, ...]) -> Callable[[float], float]:
+    """Return a face that answers each beat of a sequence begun at 0.5 s with these smiles, 0.6 s late."""
+    return lambda now: answer[min(max(0, int((now - 1.1) / 0.8)), len(answer) - 1)] if now >= 1.1 else NEUTRAL
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.floats(0.02, 1.2), st.sampled_from([0.0, 20.0, 45.0, 55.0, 100.0])), max_size=20))
+def test_no_recording_follows_two_words(played: list[tuple[float, float]]) -> None:
+    """Whatever a face does without seeing the light, of all words it follows one at the most."""
+
+    def smile(now: float) -> float:
+        at = 0.5
+        for held_s, level in played:
+            at += held_s
+            if now < at:
+                return level
+        return NEUTRAL
+
+    rules = replace(FOLLOW, false_accept=follows_by_luck(4))
+    assert sum(followed(rules, number, smile) for number in range(len(words(4)))) <= 1
+
+
+@pytest.mark.parametrize(
+    ("beat_s", "beats", "chance"),
+    [(0.7, 7, 0.0166), (0.8, 6, 0.0348), (0.9, 5, 0.0754), (1.0, 5, 0.0754), (1.2, 4, 0.1736)],
+)
+def test_the_least_chance_that_five_seconds_give(beat_s: float, beats: int, chance: float) -> None:
+    """Shorter beats leave a recording less luck; these figures stand in docs/liveness.md."""
+    rules = replace(FOLLOW, beat_s=beat_s, false_accept=follows_by_luck(most_beats(beat_s)))
+
+    assert (most_beats(beat_s), beats_for(rules)) == (beats, beats)
+    assert replay_passes(rules) == pytest.approx(chance, abs=5e-5)
+
+
+@pytest.mark.parametrize("beats", range(3, 8))
+def test_the_chances_stand_in_the_documentation(beats: int) -> None:
+    """Nobody has to compute what a setting means."""
+    page = (Path(__file__).parent.parent / "docs" / "liveness.md").read_text(encoding="utf-8")
+
+    assert f"\n| {beats} | {len(words(beats))} | {follows_by_luck(beats):.4f} | " in page
+
+
+@pytest.mark.parametrize(
+    ("false_accept", "beats"), [(0.0347, 7), (0.0349, 6), (0.05, 6), (0.0754, 6), (0.0755, 5), (0.5, 3)]
+)
+def test_the_fewest_beats_that_are_enough(false_accept: float, beats: int) -> None:
+    """A sequence is as short as the allowed chance lets it be, and no shorter than two seconds."""
+    assert beats_for(replace(FOLLOW, beat_s=0.7, false_accept=false_accept)) == beats
+
+
+def test_a_chance_that_cannot_be_had_is_told_with_the_one_that_can() -> None:
+    """What no five seconds give is an error that names what they do give."""
+    with pytest.raises(ValueError, match=r"false_accept = 0.03: must be at least 0.035, .* 6 beats of beat_s = 0.8"):
+        beats_for(replace(FOLLOW, false_accept=0.03))
+
+
+def test_how_long_an_attempt_must_last() -> None:
+    """Two sequences, each with a second to come to rest, the hold, its beats and the last answer."""
+    assert needs_s(FOLLOW) == pytest.approx(2 * (1.0 + 0.4 + 6 * 0.8 + 0.4))
+
+
+def test_a_sequence_begins_soon_after_the_calm_face() -> None:
+    """The first beat comes at the earliest moment of a cue: the luck goes into what is asked for."""
+    challenge = play(FOLLOW, [(0.0, NEUTRAL), (0.1, NEUTRAL)], (drawn(7), 0.5))
+
+    assert (challenge.stage, challenge.cue_at, challenge.word, challenge.luck) == (
+        Stage.HOLDING,
+        pytest.approx(0.5),
+        WORDS[7],
+        (0.5,),
+    )
+
+
+def test_luck_spans_the_words() -> None:
+    """The least luck draws the first word, the most the last one."""
+    frames = [(0.0, NEUTRAL), (0.1, NEUTRAL)]
+
+    assert play(FOLLOW, frames, (0.0,)).word == WORDS[0]
+    assert play(FOLLOW, frames, (1.0,)).word == WORDS[-1]
+
+
+def test_the_light_shows_the_word_beat_by_beat() -> None:
+    """Each beat lasts its time, and after the last one nothing is asked for until the answer has been read."""
+    shown = list[tuple[bool | None, float]]()
+
+    def hear(asked: bool | None, now: float) -> None:
+        if not shown or shown[-1][0] is not asked:
+            shown.append((asked, now))
+
+    number = WORDS.index((False, True, True, False, True, False))
+    follow(FOLLOW, lambda _now: NEUTRAL, (drawn(number),), hear=hear)
+
+    assert [asked for asked, _ in shown] == [None, False, True, False, True, False, None]
+    assert [at for _, at in shown[1:]] == pytest.approx([0.5, 1.3, 2.9, 3.7, 4.5, 5.3], abs=0.05)
+
+
+@pytest.mark.parametrize("word", WORDS, ids=lambda word: "".join("-+"[smile] for smile in word))
+def test_a_person_follows_every_word(word: Word) -> None:
+    """Somebody of ordinary speed passes with the first sequence, whichever is drawn."""
+    person = Person(lambda: 0.4, least=10, most=80)
+
+    challenge = follow(FOLLOW, person.smile, (drawn(WORDS.index(word)),), hear=person.hear)
+
+    assert (challenge.stage, challenge.missed) == (Stage.PASSED, ())
+
+
+@pytest.mark.parametrize("sudden", [1.0, 3.0, 6.0])
+def test_people_of_all_sorts_follow(sudden: float) -> None:
+    """Reacting in 0.25 to 0.6 s, smiling up to 60 to 100 in 0.3 to 0.7 s, 6 to 15 frames a second: 98 in 100."""
+    passed = 0
+    for seed in range(100):
+        person, frame_s, random = honest(seed)
+        person.sudden = sudden
+        luck = (random.random(), random.random())
+        passed += follow(FOLLOW, person.smile, luck, frame_s=frame_s, hear=person.hear).stage is Stage.PASSED
+
+    assert passed >= 98
+
+
+def test_a_sequence_that_was_missed_may_be_tried_again() -> None:
+    """Who missed the first sequence passes with the second one, once calm again."""
+    person, heard = Person(lambda: 0.4, least=10, most=80), list[bool | None]()
+
+    def late(asked: bool | None, now: float) -> None:
+        heard.append(asked)
+        person.hear(asked if now > 6 else None, now)
+
+    challenge = follow(FOLLOW, person.smile, (drawn(3), drawn(5)), hear=late)
+
+    assert (challenge.stage, challenge.missed) == (Stage.PASSED, (Reason.NO_SMILE,))
+
+
+def test_two_sequences_missed_fail() -> None:
+    """There is no third one, whatever luck is left."""
+    challenge = follow(FOLLOW, lambda _now: NEUTRAL, [0.5] * 8)
+
+    assert (challenge.stage, challenge.failure, len(challenge.missed)) == (Stage.FAILED, Reason.NO_SMILE, SEQUENCES)
+
+
+def test_who_smiled_in_either_sequence_is_not_told_to_have_never_smiled() -> None:
+    """The reason is no_smile only where no smile was seen at all."""
+    held = recording((NEUTRAL, SMILING, SMILING, SMILING, SMILING, SMILING))
+
+    challenge = follow(FOLLOW, lambda now: held(now) if now < 6 else NEUTRAL, (0.5, 0.5))
+
+    assert challenge.missed == (Reason.NO_EXPRESSION_CHANGE, Reason.NO_SMILE)
+    assert challenge.failure is Reason.NO_EXPRESSION_CHANGE
+
+
+def test_one_that_always_alternates_is_told_from_one_that_follows() -> None:
+    """A smile that comes and goes with every beat is no answer to another word."""
+    answer = (SMILING, NEUTRAL, SMILING, NEUTRAL, SMILING, NEUTRAL)
+    expected = {WORDS.index(tuple(level == SMILING for level in answer))}
+
+    assert {number for number in range(len(WORDS)) if followed(FOLLOW, number, recording(answer))} == expected
+
+
+def test_a_smile_that_is_held_is_not_following() -> None:
+    """Who smiles once and keeps smiling has not followed any word."""
+    held = recording((NEUTRAL, SMILING, SMILING, SMILING, SMILING, SMILING))
+
+    assert not any(followed(FOLLOW, number, held) for number in range(len(WORDS)))
+
+
+def test_a_face_that_moves_too_little_follows_nothing() -> None:
+    """The right word in half a smile is missed for want of a smile; in a smile that never ends, of a change."""
+    number = WORDS.index((True, False, True, False, True, False))
+    for least, most, reason in ((10, 49, Reason.NO_SMILE), (61, 80, Reason.NO_EXPRESSION_CHANGE)):
+        person = Person(lambda: 0.4, least=least, most=most)
+        challenge = follow(
+            FOLLOW, lambda now, p=person: p.smile(now) if now > 0.5 else NEUTRAL, [drawn(number)] * 2, hear=person.hear
+        )
+        assert challenge.missed[0] is reason
+
+
+def test_a_sequence_that_is_hardly_seen_is_not_followed() -> None:
+    """Less than a frame a beat proves nothing, even if each of them fits."""
+    person = Person(lambda: 0.4, least=10, most=80)
+    sparse = iter([0.1, 0.1, *[0.9] * 100])
+
+    challenge = follow(FOLLOW, person.smile, (drawn(3), drawn(4)), frame_s=lambda: next(sparse), hear=person.hear)
+
+    assert challenge.failure is Reason.NO_EXPRESSION_CHANGE
+
+
+def test_a_sequence_is_judged_without_the_frames_that_do_not_come() -> None:
+    """A camera that stops does not keep the challenge waiting for longer than a late frame may take."""
+    challenge = play(FOLLOW, [(0.0, NEUTRAL), (0.1, NEUTRAL)], (drawn(3), drawn(4)))
+    ends = list[float]()
+    for _ in range(20):
+        deadline = next_deadline(challenge, FOLLOW)
+        assert deadline is not None
+        ends.append(deadline)
+        challenge = advance(challenge, FOLLOW, deadline)
+        if challenge.missed:
+            break
+
+    assert ends == pytest.approx([0.5, *[0.5 + 0.8 * n for n in range(1, 7)], 0.5 + 4.8 + 1.4])
+    assert challenge.stage is Stage.WATCHING
+
+
+def test_a_door_that_is_late_with_its_cues_gives_the_same_time() -> None:
+    """A beat lasts from when it was shown: lateness of a tenth of a second each does not make anybody miss."""
+    person = Person(lambda: 0.5, least=10, most=80)
+    challenge = begin(FOLLOW, (drawn(20),))
+    for step in range(120):
+        now = step / 10
+        challenge = advance(challenge, FOLLOW, now - 0.099 if now >= 0.099 else 0.0)
+        person.hear(challenge.asked, now)
+        challenge = observe(challenge, FOLLOW, person.smile(now), now)
+
+    assert (challenge.stage, challenge.missed) == (Stage.PASSED, ())
+
+
+def test_a_smile_before_the_first_beat_begins_anew() -> None:
+    """The sequence begins from a calm face, with another word."""
+    challenge = observe(play(FOLLOW, [(0.0, NEUTRAL), (0.1, NEUTRAL)], (0.1, 0.9)), FOLLOW, SMILING, 0.3)
+
+    assert (challenge.stage, challenge.word, challenge.luck) == (Stage.WATCHING, (), (0.9,))
+
+
+def test_following_is_no_verdict_until_it_was_missed() -> None:
+    """Time that is up within the first sequence proves nothing; after a missed one it does."""
+    first = advance(play(FOLLOW, [(0.0, NEUTRAL), (0.1, NEUTRAL)], (0.1, 0.9)), FOLLOW, 0.5)
+    missed = follow_until_missed()
+
+    assert verdict(first) is None
+    assert verdict(missed) is Reason.NO_SMILE
+
+
+def follow_until_missed() -> Challenge:
+    challenge, now = begin(FOLLOW, (0.1, 0.9)), 0.0
+    while not challenge.missed:
+        challenge = observe(advance(challenge, FOLLOW, now), FOLLOW, NEUTRAL, now)
+        now += 0.1
+    return challenge
+
+
+def test_what_is_no_number_is_not_seen() -> None:
+    """A smile that could not be measured is a frame that was lost."""
+    person = Person(lambda: 0.4, least=10, most=80)
+    count = iter(range(10_000))
+
+    def smile(now: float) -> float:
+        return person.smile(now) if next(count) % 3 else math.nan
+
+    assert follow(FOLLOW, smile, (drawn(30),), hear=person.hear).missed == ()

@@ -16,15 +16,18 @@ class NotedClip:
     def __init__(self) -> None:
         self.moments = []
 
-    def picture(self, elapsed_s, since_cue_s):
+        self.calmed = []
+
+    def picture(self, elapsed_s, since_cue_s, since_calm_s=None):
         self.moments.append((round(elapsed_s, 6), None if since_cue_s is None else round(since_cue_s, 6)))
+        self.calmed.append(None if since_calm_s is None else round(since_calm_s, 6))
         return picture(len(self.moments))
 
 
 class GoneClip:
     """A clip whose pictures cannot be had."""
 
-    def picture(self, elapsed_s, since_cue_s):  # noqa: ARG002 -- there is none for any moment
+    def picture(self, elapsed_s, since_cue_s, since_calm_s=None):  # noqa: ARG002 -- there is none for any moment
         raise CameraUnavailable("reel: gone")
 
 
@@ -78,6 +81,20 @@ def test_a_cue_is_told_to_the_clip():
     clock.advance(0.5)
     camera.read(0, 1.0)
     assert clip.moments[-1] == (1.5, 0.5)
+
+
+def test_the_clip_is_told_of_calm_after_a_smile():
+    """Who has not been asked to smile cannot be asked to stop; being asked twice changes nothing."""
+    clip = NotedClip()
+    camera, clock = started(clip)
+    camera.calm()
+    for cue, after in ((camera.cue, 0.8), (camera.calm, 0.3), (camera.calm, 0.5), (camera.cue, 0.2)):
+        cue()
+        clock.advance(after)
+        camera.read(0, 1.0)
+
+    assert clip.calmed[1:] == [None, 0.3, 0.8, 1.0]
+    assert [since for _, since in clip.moments][1:] == [0.8, 1.1, 1.6, 0.2]
 
 
 def test_another_clip_begins_at_its_beginning_uncued():

@@ -20,7 +20,8 @@ from smileaccess.demo.scenes import (
 )
 from smileaccess.errors import PictureError
 from smileaccess.gates import Limits, hindrance
-from smileaccess.model import Frame, Outcome, Reason, Sight
+from smileaccess.liveness import LivenessRules, Stage, advance, beats_for, begin, observe, words
+from smileaccess.model import Frame, LivenessMode, Outcome, Reason, Sight
 from tests.fakes_devices import picture
 
 FPS = 15
@@ -145,6 +146,50 @@ def test_the_cue_alone_starts_the_smile(scenes):
     clip = scenes[1].clip
     assert np.array_equal(clip.picture(3.0, REACTION_S), clip.picture(3.0, None))
     assert not np.array_equal(clip.picture(3.0, REACTION_S + 0.2), clip.picture(3.0, None))
+
+
+@pytest.mark.parametrize(
+    ("since_cue_s", "since_calm_s", "smiling"),
+    [
+        (None, None, 0.0),
+        (REACTION_S, None, 0.0),
+        (REACTION_S + MORPH_S, None, 1.0),
+        (2.0, REACTION_S, 1.0),
+        (2.0, REACTION_S + MORPH_S / 2, 0.5),
+        (2.0, REACTION_S + MORPH_S, 0.0),
+        (0.1, REACTION_S + MORPH_S / 2, 0.5),
+        (REACTION_S, 1.2, 0.0),
+        (REACTION_S + MORPH_S, 2.0, 1.0),
+    ],
+)
+def test_a_face_smiles_and_rests_as_it_was_last_asked(since_cue_s, since_calm_s, smiling):
+    """Each change begins a reaction after its cue and takes as long up as down."""
+    stages = [picture(shade) for shade in range(0, 201, 20)]
+    clip = Living(stages, 1, sway=0.0)
+    assert clip.picture(1.0, since_cue_s, since_calm_s).mean() == pytest.approx(200 * smiling, abs=1)
+
+
+@pytest.mark.parametrize("number", [5, 20, 40])
+def test_the_member_follows_the_light(eyes, scenes, number):
+    """What the eyes see of scene 1, eight frames a second, answers the sequence that was drawn, on one track."""
+    rules = LivenessRules(LivenessMode.FOLLOW_THE_LIGHT)
+    challenge = begin(rules, ((number + 0.5) / len(words(beats_for(rules))),))
+    asked, cue_at, calm_at, tracks = None, None, None, set()
+    eyes.reset()
+    for frame in range(60):
+        at = frame / 8
+        challenge = advance(challenge, rules, at)
+        if challenge.asked is not None and challenge.asked is not asked:
+            cue_at, calm_at = (at, calm_at) if challenge.asked else (cue_at, at if cue_at is not None else None)
+            asked = challenge.asked
+        since = [None if told is None else at - told for told in (cue_at, calm_at)]
+        (face,) = eyes.look(Frame(scenes[1].clip.picture(at, *since), frame + 1, at)).faces
+        tracks.add(face.track)
+        challenge = observe(challenge, rules, face.smile, at)
+        if challenge.over or challenge.missed:
+            break
+
+    assert (challenge.stage, len(tracks)) == (Stage.PASSED, 1)
 
 
 def test_the_doorway_stands_still(scenes):

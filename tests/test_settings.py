@@ -72,6 +72,8 @@ BOUNDED = bounded()
 COMPANIONS = {
     ("liveness", "neutral_below", 50): "smile_at = 95",
     ("liveness", "smile_at", 30): "neutral_below = 5",
+    ("liveness", "beat_s", 1): "false_accept = 0.5",
+    ("liveness", "false_accept", 0): "beat_s = 0.7",
 }
 """What must be set along, so that one setting may stand at its bound."""
 
@@ -302,6 +304,21 @@ def test_no_cues_moments(pair: str, demand: str) -> None:
             "settings: [door] attempt_s = 3: must be at least 5.2, so that the latest cue of [liveness] cue_after_s "
             "leaves a second to smile",
         ),
+        (
+            '[door]\nattempt_s = 13.1\n[liveness]\nmode = "follow-the-light"',
+            "settings: [door] attempt_s = 13.1: must be at least 13.2, so that both sequences of "
+            '[liveness] mode = "follow-the-light" have their time',
+        ),
+        (
+            "[liveness]\nfalse_accept = 0.03",
+            "settings: [liveness] false_accept = 0.03: must be at least 0.035, the chance of a recording with 6 beats "
+            "of beat_s = 0.8 in 5 s; shorter beats bring it down",
+        ),
+        (
+            '[camera]\nkind = "folder"\npath = "x"\n[door]\nattempt_s = 15\n[liveness]\nmode = "follow-the-light"',
+            'settings: [liveness] mode = "follow-the-light": must be "off" or "smile" with [camera] kind = "folder", '
+            "since single pictures answer no cue",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other(text: str, problem: str) -> None:
@@ -318,6 +335,10 @@ def test_settings_that_contradict_each_other(text: str, problem: str) -> None:
         '[camera]\nkind = "reel"\npath = "pictures"',
         "[door]\nattempt_s = 5.2\n[liveness]\ncue_after_s = [0.4, 4.0]",
         '[door]\nattempt_s = 3\n[liveness]\nmode = "smile"\ncue_after_s = [0.4, 4.0]',
+        '[door]\nattempt_s = 13.2\n[liveness]\nmode = "follow-the-light"',
+        '[door]\nattempt_s = 15\n[liveness]\nmode = "follow-the-light"\nfalse_accept = 0.035',
+        '[door]\nattempt_s = 15\n[liveness]\nmode = "follow-the-light"\nbeat_s = 0.7\nfalse_accept = 0.017',
+        "[liveness]\nbeat_s = 1.2\nfalse_accept = 0.174",
     ],
 )
 def test_settings_that_just_go_together(text: str) -> None:

@@ -133,5 +133,5 @@ def test_the_markdown_table_holds_every_signal():
     assert all(line.count("|") == 6 for line in lines)
     assert (
         "| smile_now | amber, blinking (0.15 s on, 0.15 s off) | 0.08 s + 0.08 s | Smile now! "
-        "| The cue: smile at the camera |"
+        "| The cue: smile at the camera, or show your own gesture |"
     ) in lines

@@ -28,11 +28,12 @@ _ROUNDING = 1e-6  # of a frame: n / fps * fps may come out a little below n
 class Clip(Protocol):
     """Something to be seen: a picture for every moment."""
 
-    def picture(self, elapsed_s: float, since_cue_s: float | None) -> Pixels:
+    def picture(self, elapsed_s: float, since_cue_s: float | None, since_calm_s: float | None = None) -> Pixels:
         """Return what is seen `elapsed_s` seconds after the clip began, (height, width, 3) uint8 BGR.
 
-        `since_cue_s` is how long ago the person in it saw the cue to smile, None before it. The picture is never
-        written to later on. CameraUnavailable where it cannot be had.
+        `since_cue_s` is how long ago the person in it last saw the cue to smile, None before it, and `since_calm_s` the
+        cue to be calm again, None before any. The picture is never written to later on. CameraUnavailable where it
+        cannot be had.
         """
         ...
 
@@ -67,7 +68,12 @@ class FolderClip:
         self._paths: list[Path] = []
         self._loaded: tuple[Path, Pixels] | None = None
 
-    def picture(self, elapsed_s: float, since_cue_s: float | None) -> Pixels:  # noqa: ARG002 -- these pictures do not react
+    def picture(
+        self,
+        elapsed_s: float,
+        since_cue_s: float | None,  # noqa: ARG002 -- these pictures do not react
+        since_calm_s: float | None = None,  # noqa: ARG002
+    ) -> Pixels:
         """Return the picture of this moment, 640 x 480; CameraUnavailable for a bad folder or file."""
         self._paths = self._paths or self._listed()
         path = self._paths[floor(elapsed_s * self._fps + _ROUNDING) % len(self._paths)]
@@ -106,13 +112,14 @@ class ReelCamera:
         self._started_at = 0.0
         self._clip_at = 0.0
         self._cued_at: float | None = None
+        self._calmed_at: float | None = None
         self._latest: Frame | None = None
 
     def start(self) -> None:
         """Begin with the clip's first picture; CameraUnavailable where it has none."""
         with self._changed:
             self._started_at = self._clip_at = self._clock.monotonic()
-            self._cued_at = self._latest = None
+            self._cued_at = self._calmed_at = self._latest = None
             self._drawn(1)
             self._running = True
 
@@ -121,12 +128,18 @@ class ReelCamera:
         with self._changed:
             self._clip = clip
             self._clip_at = self._clock.monotonic()
-            self._cued_at = None
+            self._cued_at = self._calmed_at = None
 
     def cue(self) -> None:
         """Tell the clip that the person in it has now been asked to smile."""
         with self._changed:
             self._cued_at = self._clock.monotonic()
+
+    def calm(self) -> None:
+        """Tell the clip that the person in it need no longer smile; nothing to one who was not asked to."""
+        with self._changed:
+            if self._cued_at is not None and (self._calmed_at is None or self._calmed_at < self._cued_at):
+                self._calmed_at = self._clock.monotonic()
 
     def read(self, after: int, timeout_s: float) -> Frame:
         """Return the newest frame whose sequence is greater than `after`; see ports.Camera."""
@@ -160,8 +173,8 @@ class ReelCamera:
     def _drawn(self, sequence: int) -> Frame:
         if self._latest is None or self._latest.sequence != sequence:
             at = self._started_at + (sequence - 1) / self._fps
-            since_cue_s = None if self._cued_at is None else max(0.0, at - self._cued_at)
-            self._latest = Frame(self._clip.picture(max(0.0, at - self._clip_at), since_cue_s), sequence, at)
+            since = [None if told is None else max(0.0, at - told) for told in (self._cued_at, self._calmed_at)]
+            self._latest = Frame(self._clip.picture(max(0.0, at - self._clip_at), *since), sequence, at)
         return self._latest
 
 

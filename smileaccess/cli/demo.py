@@ -36,10 +36,19 @@ ALONE_UNLOCK_S, KIOSK_UNLOCK_S = 1.0, 3.0
     metavar="FILE",
     help="Recognize as this settings file says: its [recognition], [rekognition] and [spending].",
 )
+@click.option(
+    "--follow-the-light", is_flag=True, help="Ask for smile and calm as a random light goes, not for one smile."
+)
 @click.option("--state", type=click.Path(path_type=Path), metavar="DIR", help="Where to keep the demonstration.")
 @click.option("--picture", type=click.Path(path_type=Path), metavar="FILE", help="Also draw the kiosk into an SVG.")
 def demo(
-    reel: bool, webcam: str | None, alone: bool, recognition: Path | None, state: Path | None, picture: Path | None
+    reel: bool,
+    webcam: str | None,
+    alone: bool,
+    recognition: Path | None,
+    follow_the_light: bool,
+    state: Path | None,
+    picture: Path | None,
 ) -> int:
     """Show the whole door on this terminal: no Pi, no account, no server.
 
@@ -54,11 +63,13 @@ def demo(
     Example:
       smileaccess demo
       smileaccess demo --alone | cat
+      smileaccess demo --follow-the-light
       smileaccess demo --recognition smileaccess.toml
     """
     from smileaccess import settings as configuration  # noqa: PLC0415 -- pydantic
     from smileaccess.clock import SystemClock  # noqa: PLC0415
     from smileaccess.demo import show  # noqa: PLC0415 -- OpenCV and the models
+    from smileaccess.model import LivenessMode  # noqa: PLC0415
 
     _check_picture(picture)
     asked = None if recognition is None else configuration.load(recognition)
@@ -68,7 +79,9 @@ def demo(
     alone = alone or picture is not None or not on_terminal()
     webcam = None if alone or reel else webcam or _webcam(clock)
     unlock_s = ALONE_UNLOCK_S if alone else KIOSK_UNLOCK_S
-    stage = show.set_up(state or show.state_folder(), unlock_s=unlock_s, webcam=webcam, recognition=asked)
+    mode = LivenessMode.FOLLOW_THE_LIGHT if follow_the_light else LivenessMode.NEUTRAL_THEN_SMILE
+    place = state or show.state_folder()
+    stage = show.set_up(place, unlock_s=unlock_s, webcam=webcam, recognition=asked, liveness=mode)
     if asked is not None:
         say(f"recognizers: {', '.join(asked.recognition.recognizers)}")
     say(f"database: {stage.settings.records.database}")

@@ -108,25 +108,26 @@ def lock(app: App) -> int:
     """Drive the strike's line to de-energized, and read it back.
 
     The systemd unit calls this before the door starts and after it has ended.
-    It locks the line of the settings, and the one that a door here has driven,
-    should the settings have changed or become unreadable since. With another
-    panel than "gpio" there is nothing to do.
+    It locks the line that a door here has driven, before it reads anything else,
+    and the one of the settings, should that be another one. With another panel
+    than "gpio" there is nothing to do.
 
     Exits with 1 where a line is held by a running door, cannot be driven, or
     reads energized all the same.
 
     Example:    sudo smileaccess panel lock
     """
-    lines = strike_lines(app)
-    if not lines:
-        say(f'panel: [panel] kind = "{app.settings().panel.kind}": it has no strike on a line')
-        return 0
-    with _writable_folder():
-        failed = [line for line in lines if not lock_line(line)]
-    if failed:
-        return 1
     from smileaccess.panels import guarding  # noqa: PLC0415
 
+    with _writable_folder():
+        locked = lock_noted()
+        for line in set_line(app, locked=any(locked.values())):
+            if line not in locked:
+                locked[line] = lock_line(line)
+    if not locked:
+        say(f'panel: [panel] kind = "{app.settings().panel.kind}": it has no strike on a line')
+    if not all(locked.values()):
+        return 1
     guarding.forget()
     return 0
 
@@ -167,25 +168,32 @@ def watched(settings: Settings) -> str:
     return f"watching {lines or 'no input: none has a line in [gpio]'}; Ctrl-C ends"
 
 
-def strike_lines(app: App) -> list[StrikeLine]:
-    """Return every line that a strike hangs or hung on; SettingsError where nothing tells of any."""
+def lock_noted() -> dict[StrikeLine | None, bool]:
+    """Lock the line that a door here has driven, if one is noted; return it and whether it is locked.
+
+    A note that cannot be read counts as a line, None, that is not locked; that of the settings is locked all the same.
+    """
     from smileaccess.panels import guarding  # noqa: PLC0415
 
-    noted = guarding.noted()
+    try:
+        line = guarding.noted()
+    except PanelUnavailable as error:
+        fail(str(error))
+        return {None: False}
+    return {} if line is None else {line: lock_line(line)}
+
+
+def set_line(app: App, *, locked: bool) -> list[StrikeLine]:
+    """Return the line of the settings, if the panel has one; SettingsError where no other one was locked either."""
     try:
         settings = app.settings()
     except SettingsError as error:
-        if noted is None:
+        if not locked:
             raise
         warn(f"the settings are wrong; the line that was driven here is locked: {error}")
-        return [noted]
+        return []
     pins = settings.pins()
-    told: list[StrikeLine] = []
-    if settings.panel.kind == "gpio":
-        told.append((pins.chip, pins.strike, pins.strike_active))
-    if noted is not None and noted not in told:
-        told.append(noted)
-    return told
+    return [(pins.chip, pins.strike, pins.strike_active)] if settings.panel.kind == "gpio" else []
 
 
 def lock_line(line: StrikeLine) -> bool:

@@ -173,6 +173,10 @@ def _liveness(attempt: Attempt) -> str:
     ended = None if attempt.liveness == LivenessMode.OFF else _ENDS.get(stage)
     if (attempt.liveness, stage) == (LivenessMode.SMILE, Stage.WATCHING):
         ended = "the door was still waiting for a clear face"  # this mode needs no calm one
+    if attempt.liveness == LivenessMode.FOLLOW_THE_LIGHT and stage == Stage.CUED:
+        ended = "the light was still to be followed"
+    if missed := attempt.detail.get("missed"):
+        ended = f"{ended}, after {counted(len(missed), 'missed sequence')}"
     return f"{attempt.liveness}: {ended}" if ended else attempt.liveness
 
 

@@ -96,8 +96,12 @@ def _quiet() -> Iterator[None]:
 def _with_liveness(settings: Settings, mode: str | None) -> Settings:
     if mode is None:
         return settings
-    changed = settings.liveness.model_copy(update={"mode": LivenessMode(mode)})
-    return settings.model_copy(update={"liveness": changed})
+    from smileaccess.liveness import needs_s  # noqa: PLC0415
+
+    liveness, door = settings.liveness.model_copy(update={"mode": LivenessMode(mode)}), settings.door
+    if liveness.mode is LivenessMode.FOLLOW_THE_LIGHT:
+        door = door.model_copy(update={"attempt_s": max(door.attempt_s, needs_s(liveness.rules()))})
+    return settings.model_copy(update={"liveness": liveness, "door": door})
 
 
 def _print(rehearsal: Rehearsal, known: Mapping[str, str], limits: Limits) -> None:

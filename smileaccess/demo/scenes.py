@@ -101,9 +101,9 @@ class Living:
         self._background = background
         self._noises = _sensor_noise(seed)
 
-    def picture(self, elapsed_s: float, since_cue_s: float | None) -> Pixels:
+    def picture(self, elapsed_s: float, since_cue_s: float | None, since_calm_s: float | None = None) -> Pixels:
         """Return what is seen at this moment; the same moment looks the same each time."""
-        stage = self._stages[self._stage_number(since_cue_s)]
+        stage = self._stages[round((len(self._stages) - 1) * _smiling(since_cue_s, since_calm_s))]
         height, width = stage.shape[:2]
         matrix = self._sway.matrix(elapsed_s, (width / 2, height / 2), (WIDTH / 2, HEIGHT / 2))
         seen = cv2.convertScaleAbs(self._placed(stage, matrix), alpha=self._light)
@@ -117,13 +117,22 @@ class Living:
         behind = self._background.copy()
         return cast("Pixels", cv2.warpAffine(stage, matrix, size, dst=behind, borderMode=cv2.BORDER_TRANSPARENT))
 
-    def _stage_number(self, since_cue_s: float | None) -> int:
-        if since_cue_s is None:
-            return 0
-        last = len(self._stages) - 1
-        risen = (since_cue_s - REACTION_S) / MORPH_S
-        fallen = 1 + (REACTION_S + MORPH_S + SMILE_S - since_cue_s) / MORPH_S
-        return round(last * min(1.0, max(0.0, min(risen, fallen))))
+
+def _smiling(since_cue_s: float | None, since_calm_s: float | None) -> float:
+    """Return how much of the way to the full smile a face has gone, 0..1.
+
+    Cues are at least as far apart as a face takes to change, so that each change begins at one of its ends.
+    """
+    if since_cue_s is None:
+        return 0.0
+    risen = (since_cue_s - REACTION_S) / MORPH_S
+    fallen = 1 + (REACTION_S + MORPH_S + SMILE_S - since_cue_s) / MORPH_S
+    if since_calm_s is not None:
+        calmed = 1 - (since_calm_s - REACTION_S) / MORPH_S
+        if since_calm_s > since_cue_s:  # it has been asked to smile again
+            return min(1.0, max(0.0, risen, calmed))
+        fallen = min(fallen, calmed)
+    return min(1.0, max(0.0, min(risen, fallen)))
 
 
 class SideBySide:
@@ -134,10 +143,10 @@ class SideBySide:
         self._right = right
         self._ramp = np.linspace(0, 1, 2 * _SEAM, dtype=np.float32)[None, :, None]
 
-    def picture(self, elapsed_s: float, since_cue_s: float | None) -> Pixels:
+    def picture(self, elapsed_s: float, since_cue_s: float | None, since_calm_s: float | None = None) -> Pixels:
         """Return both people at this moment."""
-        left = self._left.picture(elapsed_s, since_cue_s)
-        right = self._right.picture(elapsed_s, since_cue_s)
+        left = self._left.picture(elapsed_s, since_cue_s, since_calm_s)
+        right = self._right.picture(elapsed_s, since_cue_s, since_calm_s)
         seam = slice(WIDTH // 2 - _SEAM, WIDTH // 2 + _SEAM)
         both = np.concatenate([left[:, : WIDTH // 2], right[:, WIDTH // 2 :]], axis=1)
         both[:, seam] = left[:, seam] * (1 - self._ramp) + right[:, seam] * self._ramp

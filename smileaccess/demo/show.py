@@ -25,7 +25,7 @@ from smileaccess.daemon import Daemon
 from smileaccess.enrollment import enroll
 from smileaccess.errors import SmileAccessError
 from smileaccess.keys import ALL_KEYS, KeyRing, make_keys
-from smileaccess.model import Attempt, Consent, DoorInput, Outcome, Signal
+from smileaccess.model import Attempt, Consent, DoorInput, LivenessMode, Outcome, Signal
 from smileaccess.panels.silent import SilentPanel
 from smileaccess.sitting import Desk, Picture, Report, Request
 from smileaccess.spending import Tab
@@ -39,7 +39,7 @@ KEPT = 5
 """Demonstrations whose folders stay; older ones are removed when a new one begins."""
 
 PATIENCE_S = 20.0
-"""How long the director waits for anything, in seconds: twice the longest attempt."""
+"""How long the director waits for anything, in seconds: longer than the longest attempt and its end."""
 
 _HEAD = """\
 # The door of a demonstration.
@@ -59,6 +59,7 @@ _SETTINGS = (
 unlock_s = {unlock_s}
 cool_down_s = 0.5
 approach = "wake"
+attempt_s = {attempt_s}
 
 [camera]
 {camera}
@@ -67,6 +68,7 @@ approach = "wake"
 kind = "terminal"
 
 [liveness]
+mode = "{liveness}"
 answer_s = 3.0
 
 [lockout]
@@ -103,7 +105,14 @@ def state_folder() -> Path:
     return Path(home) / "smileaccess" / "demo"
 
 
-def set_up(parent: Path, *, unlock_s: float, webcam: str | None, recognition: Settings | None = None) -> Stage:
+def set_up(
+    parent: Path,
+    *,
+    unlock_s: float,
+    webcam: str | None,
+    recognition: Settings | None = None,
+    liveness: LivenessMode = LivenessMode.NEUTRAL_THEN_SMILE,
+) -> Stage:
     """Make a new folder below `parent` with settings and keys; SmileAccessError where it cannot be written.
 
     Who recognizes, and what that may cost, is as in `recognition`, where given.
@@ -116,6 +125,8 @@ def set_up(parent: Path, *, unlock_s: float, webcam: str | None, recognition: Se
             database=_quoted(folder / "door.db"),
             keys=_quoted(folder / "keys"),
             unlock_s=unlock_s,
+            attempt_s=15 if liveness is LivenessMode.FOLLOW_THE_LIGHT else 10,
+            liveness=liveness.value,
             socket=_quoted(_socket_path(folder)),
             camera=f'kind = "webcam"\ndevice = {_quoted(webcam)}'
             if webcam
@@ -283,11 +294,13 @@ def show(stage: Stage, camera: Camera, panel: Panel, on_attempt: Callable[[Attem
 
 
 def _cueing(camera: ReelCamera) -> Callable[[Signal], None]:
-    """Let the person in the reel see the cue."""
+    """Let the person in the reel see the cues."""
 
     def hear(signal: Signal) -> None:
         if signal is Signal.SMILE_NOW:
             camera.cue()
+        elif signal in {Signal.RELAX, Signal.LOOKING}:
+            camera.calm()
 
     return hear
 

@@ -40,19 +40,23 @@ def settings(site: Site) -> Iterator[Remark]:
 
 def place(site: Site) -> Iterator[Remark]:
     """Hold the sign of life that is asked for, and the fallback, against where the door is."""
+    from smileaccess.liveness import replay_passes  # noqa: PLC0415
     from smileaccess.model import LivenessMode  # noqa: PLC0415
 
     outer, mode = site.settings.door.place == "outer", site.settings.liveness.mode
     told = f'[door] place = "{site.settings.door.place}", [liveness] mode = "{mode}"'
-    if outer and mode is not LivenessMode.NEUTRAL_THEN_SMILE:
+    if mode is LivenessMode.FOLLOW_THE_LIGHT:
+        chance = replay_passes(site.settings.liveness.rules())
+        yield fine(f"{told}: a recorded video passes in {100 * chance:.1f} of 100 attempts at the most")
+    elif outer and mode is not LivenessMode.NEUTRAL_THEN_SMILE:
         yield warning(
             f"{told}: from the street, anybody with a printed photograph of a member comes in",
-            'set mode = "neutral-then-smile", and use a second lock (docs/liveness.md)',
+            'set mode = "follow-the-light" and [door] attempt_s = 15, and use a second lock (docs/liveness.md)',
         )
     elif outer:
         yield warning(
             f"{told}: a video of a member that smiles in time with the cue passes",
-            "have the door watched, or use a second lock (docs/liveness.md)",
+            'set mode = "follow-the-light" and [door] attempt_s = 15, or have the door watched (docs/liveness.md)',
         )
     elif mode is LivenessMode.OFF:
         yield warning(f"{told}: a photograph of a member passes", 'set mode = "neutral-then-smile"')

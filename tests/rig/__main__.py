@@ -10,7 +10,7 @@ import importlib
 import signal
 import sys
 
-from tests.rig.debian import Impossible, need_root, say
+from tests.rig.debian import Impossible, alone, need_root, say
 
 EXIT_SKIPPED = 75
 
@@ -26,7 +26,8 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         need_root()
-        results = importlib.import_module(RIGS[arguments[0]]).play()
+        with alone():
+            results = importlib.import_module(RIGS[arguments[0]]).play()
     except Impossible as reason:
         say(f"rig {arguments[0]}: SKIPPED: {reason}")
         return EXIT_SKIPPED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -38,6 +39,30 @@ def need_root() -> None:
     """Impossible for anybody but root."""
     if os.geteuid() != 0:
         raise Impossible("the rigs mount folders and start machines: run this as root")
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep the cache to one rig at a time, and sweep out what a killed one has left; Impossible beside another."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Impossible(f"{CACHE}: another rig uses it: wait until that one has ended") from error
+        _sweep()
+        yield
+
+
+def _sweep() -> None:
+    # Spaces stand there as \040. No folder may be removed while something of this machine is mounted in it.
+    lines = Path("/proc/self/mounts").read_bytes().splitlines()
+    mounts = [line.split()[1].decode("unicode_escape") for line in lines]
+    for mount in reversed(mounts):
+        if Path(mount).is_relative_to(CACHE):
+            run("umount", "--lazy", mount)
+    for left in CACHE.glob("run-*"):
+        shutil.rmtree(left)
 
 
 def install(packages: dict[str, str]) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from tests.rig.debian import say
 
-SILENT_S = 300.0
+SILENT_S = 600.0
 """Seconds without a report after which a rig is given up."""
 
-RUN_S = 1800.0
+RUN_S = 3600.0
 """Seconds that all scenes together may take."""
 
 Report = dict[str, object]

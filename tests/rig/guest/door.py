@@ -185,7 +185,7 @@ class Show:
 def last_words() -> str:
     """Return the last lines of the door's journal."""
     with suppress(Failed):
-        return run("journalctl", "--no-pager", "--unit=smileaccess", "--lines=8", "--output=short-monotonic")
+        return run("journalctl", "--no-pager", "--unit=smileaccess", "--lines=16", "--output=short-monotonic")
     return ""
 
 

@@ -40,11 +40,9 @@ CAP_S, UNLOCK_S, WATCHDOG_S = 6.0, 4.0, 5.0
 WORST_S = WATCHDOG_S + 2.0
 """By when the strike must be locked whatever dies, hangs or stops (the cap is less)."""
 
-PRESSES, TRIES = 200, 3
+PRESSES = 200
 
-ATTEMPT_S = 60.0
-SLOW = ("recognizer_unavailable", "camera_unavailable", "timeout")
-"""What an attempt may end as on a machine that is emulated, and so takes longer than a door may."""
+ATTEMPT_S = 10.0
 
 WATCHED = {"amber": AMBER, "buzzer": BUZZER, "strike": STRIKE, "green": GREEN}
 
@@ -100,28 +98,26 @@ def starts() -> str:
 
 def a_member_is_let_in() -> str:
     """A member presses the button: LED, buzzer, strike for its time, green; one granted row"""
-    for tries in range(1, TRIES + 1):
-        before = len(attempts())
-        until(idle, "idle", pause_s=0.2)
-        seen = _watched_press()
-        outcome, reason = wait_for_end(before)
-        if outcome == "granted":
-            check(seen["strike"] and seen["green"], seen)
-            until(locked, "locked")
-            held_s = time.monotonic() - seen["strike"]
-            check(held_s <= CAP_S, f"held for {held_s:.2f} s")
-            check(seen["buzzer"], "the buzzer was not heard")
-            lit, opened = (seen[name] - seen["pressed"] for name in ("amber", "strike"))
-            return f"LED {lit * 1000:.0f} ms, strike {opened:.1f} s after the press, for {held_s:.2f} s; try {tries}"
-        check(reason in SLOW, outcome, reason)
-    raise Failed(f"{TRIES} tries, each too slow for the recognizer's time")
+    before = len(attempts())
+    until(idle, "idle", pause_s=0.2)
+    seen = _watched_press()
+    check(wait_for_end(before) == ("granted", None), attempts()[-1])
+    check(seen["strike"] and seen["green"], seen)
+    until(locked, "locked")
+    held_s = time.monotonic() - seen["strike"]
+    check(held_s <= CAP_S, f"held for {held_s:.2f} s")
+    check(seen["buzzer"], "the buzzer was not heard")
+    lit, opened = (seen[name] - seen["pressed"] for name in ("amber", "strike"))
+    return f"LED {lit * 1000:.0f} ms, strike {opened:.1f} s after the press, for {held_s:.2f} s"
 
 
 def _watched_press() -> dict[str, float]:
     """Press the button, and return when each line was first seen high, 0 for never, until the attempt is over."""
-    seen = dict.fromkeys(WATCHED, 0.0) | {"pressed": chip.press(ENTRY)}
-    before = time.monotonic()
-    while not (seen["green"] and seen["strike"]) and time.monotonic() < before + 1.2 * ATTEMPT_S:
+    seen = dict.fromkeys(WATCHED, 0.0) | {"pressed": time.monotonic()}
+    chip.pull(ENTRY, high=False)
+    while not (seen["green"] and seen["strike"]) and time.monotonic() < seen["pressed"] + 1.2 * ATTEMPT_S:
+        if time.monotonic() > seen["pressed"] + 0.2:
+            chip.pull(ENTRY, high=True)
         for name, line in WATCHED.items():
             if not seen[name] and chip.high(line):
                 seen[name] = time.monotonic()
@@ -145,9 +141,11 @@ def the_journal_tells() -> str:
 def rex_opens() -> str:
     """REX opens at once, and relocks after its time."""
     until(locked)
-    began = chip.press(REX)
+    began = time.monotonic()
+    chip.pull(REX, high=False)
     until(lambda: chip.high(STRIKE), "strike energized")
     took_s = time.monotonic() - began
+    chip.pull(REX, high=True)
     time_to_lock(time.monotonic(), UNLOCK_S + 1.5)
     return f"{took_s * 1000:.0f} ms after the press"
 
@@ -317,16 +315,12 @@ def deaths(keep: bool) -> list[Callable[[], object]]:
 
 
 def memory_limit() -> str:
-    """A door that runs out of memory is ended, restarted, and locked."""
-    restarts = int(told("NRestarts"))
+    """A door that runs out of memory with the strike energized is ended, locked and restarted."""
+    began, restarts = energize(), int(told("NRestarts"))
     run("systemctl", "set-property", "--runtime", UNIT, "MemoryMax=40M")
-    try:
-        began = energize()
-    except Failed:
-        began = time.monotonic()
-    took = time_to_lock(began, 30)
-    until(lambda: int(told("NRestarts")) > restarts, "a restart", pause_s=0.2)
+    took = time_to_lock(began, WORST_S)
     run("systemctl", "set-property", "--runtime", UNIT, "MemoryMax=1G")
+    until(lambda: int(told("NRestarts")) > restarts, "a restart", pause_s=0.2)
     comes_back()
     return f"locked after {took}, and back"
 
@@ -334,12 +328,6 @@ def memory_limit() -> str:
 def verified() -> str:
     """The record verifies."""
     return run("smileaccess", "attempts", "verify").strip().splitlines()[-1]
-
-
-def doctor() -> str:
-    """The doctor finds no fault but those of a machine that is no Raspberry Pi."""
-    out = run("smileaccess", "doctor", "--no-cloud", "--json", right=(0, 1))
-    return out[-300:]
 
 
 def stops() -> str:
