@@ -1289,6 +1289,16 @@ def test_a_lock_acts_at_once_and_is_on_record() -> None:
     assert (rig.panel.signals[-1], energized(rig.journal)) == (Signal.LOCKED_OUT, 0)
 
 
+def test_a_locked_door_looks_at_nobody() -> None:
+    """It is told at once, whoever it is: nothing is asked of a paid service, and no stranger counts as one."""
+    rig = Rig(lock=Lock(Rig().clock.now(), "ann"))
+    rig.recognizer.who = STRANGER
+    rig.press()
+    rig.settle()
+    assert [attempt.reason for attempt in rig.ended] == [Reason.OPERATOR_LOCKED]
+    assert (rig.recognizer.timeouts, rig.vision.resets, rig.status()["failures"]) == ([], 0, 0)
+
+
 def test_a_lock_ends_an_attempt_under_way() -> None:
     """Whoever stands before the camera is refused, at once."""
     rig = examining()

@@ -266,6 +266,44 @@ class TestPlace:
         assert sum("cuts its line" in each.found for each in found) == warned
 
 
+GPIO_LINES = '[panel]\nkind = "gpio"\n[gpio]\nstrike = 17\n'
+
+
+class TestContact:
+    @pytest.mark.parametrize(
+        ("wired", "said", "level", "word"),
+        [
+            ("", "auto", "fine", "none"),
+            ("", "on", "warning", "no contact is wired"),
+            ("contact = 25\n", "auto", "warning", "forced open is no alarm"),
+            ("contact = 25\n", "on", "warning", "by the handle is an alarm"),
+            ("contact = 25\nrex = 24\n", "off", "warning", "forced open is no alarm"),
+            ("contact = 25\nrex = 24\n", "auto", "fine", "every way out"),
+        ],
+    )
+    def test_what_is_made_of_it_must_fit_what_is_wired(
+        self, house: House, wired: str, said: str, level: str, word: str
+    ) -> None:
+        site = site_of(house, f'{GPIO_LINES}{wired}[door]\nforced_open = "{said}"\n')
+        assert word in only(look(site, "contact"), level).found
+
+
+class TestAlerts:
+    def test_without_a_channel_that_is_said(self, house: House) -> None:
+        assert "in the journal only" in only(look(site_of(house), "alerts"), "fine").found
+
+    def test_channels_that_can_be_read_are_counted(self, house: House) -> None:
+        path = house.folder / "channels"
+        path.write_text("json://secret@one/\n# two\njson://three/\n")
+        path.chmod(0o600)
+        found = only(look(site_of(house, f'[alerts]\nchannels_file = "{path}"\n'), "alerts"), "fine").found
+        assert ("channels: 2" in found, "secret" in found) == (True, False)
+
+    def test_channels_that_cannot_be_read_are_a_fault(self, house: House) -> None:
+        site = site_of(house, '[alerts]\nchannels_file = "/nowhere"\n')
+        assert "/nowhere" in only(look(site, "alerts"), "fault").found
+
+
 class TestEmotions:
     def test_where_they_are_off_there_is_nothing_to_say(self, house: House) -> None:
         assert levels(look(site_of(house, '[rules]\nemotions = "off"\n'), "emotions")) == ["fine"]

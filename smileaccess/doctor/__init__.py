@@ -61,6 +61,7 @@ CHECKS = (
     Check("strict_gpiod", BOARD.released_lines),
     Check("strike", BOARD.strike),
     Check("folder", BOARD.folder, bound_s=30.0),
+    Check("contact", door.contact),
     Check("commissioning", commissioning, bound_s=30.0),
     Check("libraries", machine.libraries, bound_s=30.0, wait="loading OpenCV"),
     Check("networks", machine.networks, bound_s=60.0, wait="loading and running every network"),
@@ -80,6 +81,7 @@ CHECKS = (
     Check("faces", records.faces, bound_s=30.0),
     Check("fallback", records.fallback, bound_s=30.0),
     Check("spending", records.spending),
+    Check("alerts", door.alerts),
     Check("credentials", asking("credentials"), bound_s=30.0, cloud=True, wait="loading boto3, looking for a key"),
     Check("service", asking("service"), bound_s=30.0, cloud=True, wait="asking Amazon Rekognition, up to 10 s"),
     Check("service clock", asking("service_clock", anyway=True), cloud=True),
@@ -91,7 +93,7 @@ CHECKS = (
 DESK = frozenset({"settings", "libraries", "networks", "central", "credentials", "collection", "rights"})
 """Those that are made as well where people are enrolled and no door is."""
 
-ON_GPIO = frozenset({"GPIO chip", "strict_gpiod", "strike", "folder", "commissioning"})
+ON_GPIO = frozenset({"GPIO chip", "strict_gpiod", "strike", "folder", "contact", "commissioning"})
 """Those of a panel on GPIO."""
 
 AT_CAMERA = frozenset({"media devices", "picamera2"})

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smileaccess.doctor.findings import Remark, fault, fine, warning
-from smileaccess.errors import CameraError, ControlError, ControlUnavailable, NotPermitted, VisionError
+from smileaccess.errors import (
+    CameraError,
+    ControlError,
+    ControlUnavailable,
+    NotPermitted,
+    SettingsError,
+    VisionError,
+)
 
 if TYPE_CHECKING:
     from smileaccess.control import ControlClient
@@ -67,6 +74,46 @@ def place(site: Site) -> Iterator[Remark]:
             "[recognition] fallback_opens = true at an outer door: whoever cuts its line chooses the recognizer",
             "set fallback_opens = false, or lay the line out of reach",
         )
+
+
+def contact(site: Site) -> Iterator[Remark]:
+    """Say what is made of the door contact: an alarm that cannot be, and one that would be for nothing."""
+    rules, wired = site.settings.doorway_rules(), site.settings.inputs()
+    told = f'[door] forced_open = "{site.settings.door.forced_open}"'
+    if not rules.contact and site.settings.door.forced_open == "on":
+        yield warning(f"{told}: no contact is wired, so that nobody knows of an opening", "set [gpio] contact")
+    elif not rules.contact:
+        yield fine("none: nobody knows whether the door was opened, or stands open")
+    elif rules.forced and "rex" not in wired:
+        yield warning(
+            f"{told} without a rex: whoever goes out by the handle is an alarm",
+            'wire an input for the way out ([gpio] rex), or set forced_open = "auto" (docs/door.md)',
+        )
+    elif not rules.forced:
+        yield warning(
+            f"{told}: a door that is forced open is no alarm",
+            'have every way out reported by [gpio] rex, and set forced_open = "auto" (docs/door.md)',
+        )
+    else:
+        yield fine(f"{told}: right only where every way out is reported by the rex")
+
+
+def alerts(site: Site) -> Iterator[Remark]:
+    """Say whether alerts could leave; nothing is sent."""
+    from smileaccess import wiring  # noqa: PLC0415
+    from smileaccess.supervision.alerts import available  # noqa: PLC0415 -- structlog
+
+    try:
+        channels = wiring.alert_channels(site.settings)
+    except SettingsError as error:
+        yield fault(str(error), "see docs/alerts.md; the door runs without")
+        return
+    if not channels:
+        yield fine("no channel: alarms are told in the journal only")
+    elif not available():
+        yield fault("Apprise is not installed: no alert leaves", "`pip install 'smileaccess[alerts]'`")
+    else:
+        yield fine(f"channels: {len(channels)}; `smileaccess alerts test` tries them")
 
 
 def emotions(site: Site) -> Iterator[Remark]:
