@@ -295,9 +295,9 @@ def _member(signed: SignedMember) -> Member:
             faces=tuple(_indexed_face(entry) for entry in told.get("faces", ())),
             gesture=Gesture(told.get("gesture", Gesture.SMILE)),
             schedule=_schedule(told.get("schedule")),
-            groups=tuple(told.get("groups", ())),
-            doors=None if told.get("doors") is None else tuple(told["doors"]),
-            least_similarity=told.get("least_similarity"),
+            groups=_names(told.get("groups", [])),
+            doors=None if told.get("doors") is None else _names(told["doors"]),
+            least_similarity=_number(told.get("least_similarity")),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _invalid(signed.id, f"the signed document cannot be read ({error})") from error
@@ -313,6 +313,18 @@ def _limit(told: str | None) -> datetime | None:
 
 def _schedule(told: Mapping[str, str] | None) -> Schedule | None:
     return None if told is None else Schedule.parse(told["text"], told["zone"])
+
+
+def _names(told: object) -> tuple[str, ...]:
+    if not isinstance(told, list) or not all(isinstance(name, str) for name in told):
+        raise TypeError(f"{told!r} is no list of names")
+    return tuple(told)
+
+
+def _number(told: object) -> float | None:
+    if told is not None and (isinstance(told, bool) or not isinstance(told, int | float)):
+        raise TypeError(f"{told!r} is no number")
+    return told
 
 
 def _templates(signed: SignedMember, told: list[dict[str, Any]]) -> tuple[Template, ...]:

@@ -49,7 +49,7 @@ class Rules:
     emotions: EmotionRule = EmotionRule.RECORD
     required_emotions: frozenset[Emotion] = frozenset({Emotion.HAPPY})
     forbidden_emotions: frozenset[Emotion] = frozenset()
-    door: str = ""
+    door: str = "front"
     groups: Mapping[str, Schedule] = field(default_factory=dict)
     holidays: frozenset[date] = frozenset()
 

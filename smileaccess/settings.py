@@ -131,9 +131,6 @@ def _some(items: tuple[Emotion, ...]) -> tuple[Emotion, ...]:
     return items
 
 
-_A_ZONE = '"Europe/Vienna"'
-
-
 def _days(items: tuple[str, ...]) -> tuple[str, ...]:
     for item in items:
         list(days(item))
@@ -379,19 +376,6 @@ class OfficeHoursSettings(_Section):
     """The `[office_hours]` section."""
 
     schedule: str = ""
-    time_zone: str = ""
-
-    @model_validator(mode="after")
-    def _readable(self) -> OfficeHoursSettings:
-        if not self.schedule:
-            return self
-        if not self.time_zone:
-            raise ValueError(f'time_zone = "": must name the zone that schedule is meant in, such as {_A_ZONE}')
-        try:
-            Schedule.parse(self.schedule, self.time_zone)
-        except ValueError as error:
-            raise ValueError(f"schedule = {json.dumps(self.schedule)}: {error}") from error
-        return self
 
 
 class RecordsSettings(_Section):
@@ -556,17 +540,21 @@ class Settings(_Section):
         return self
 
     @model_validator(mode="after")
-    def _groups_are_readable(self) -> Settings:
+    def _schedules_are_readable(self) -> Settings:
         odd = [name for name in self.groups if not GROUP_NAME.fullmatch(name)]
         wrong = [f"[groups] {name}: must be called by 1 to 40 of a to z, 0 to 9, - and _" for name in odd]
+        told = {f"[groups] {name}": text for name, text in self.groups.items()}
+        if self.office_hours.schedule:
+            told["[office_hours] schedule"] = self.office_hours.schedule
         zone = self.rules.time_zone
-        if self.groups and not zone:
-            wrong.append(f'[rules] time_zone = "": must name the zone that [groups] are meant in, such as {_A_ZONE}')
-        for name, text in self.groups.items() if zone else ():
+        if told and not zone:
+            where = "[groups] and [office_hours]"
+            wrong.append(f'[rules] time_zone = "": must name the zone of {where}, such as "Europe/Vienna"')
+        for where, text in told.items() if zone else ():
             try:
                 Schedule.parse(text, zone)
             except ValueError as error:
-                wrong.append(f"[groups] {name} = {json.dumps(text)}: {error}")
+                wrong.append(f"{where} = {json.dumps(text)}: {error}")
         if wrong:
             raise ValueError("\n".join(wrong))
         return self
@@ -689,13 +677,13 @@ class Settings(_Section):
         """Return what says when the office hours end that cover a moment (both UTC), None where there are none."""
         if not self.office_hours.schedule:
             return None
-        schedule = Schedule.parse(self.office_hours.schedule, self.office_hours.time_zone)
+        schedule, holidays = Schedule.parse(self.office_hours.schedule, self.rules.time_zone), self.holidays()
 
         def ends_at(at: datetime) -> datetime | None:
-            if not schedule.covers(at):
+            if not schedule.covers(at, holidays):
                 return None
             # Hours without an end begin anew each day, with the first member in.
-            return schedule.ends_at(at) or at + timedelta(days=1)
+            return schedule.ends_at(at, holidays) or at + timedelta(days=1)
 
         return ends_at
 

@@ -29,7 +29,7 @@ from smileaccess.control import ControlServer, Groups
 from smileaccess.events import Event, Noted
 from smileaccess.keys import ALL_KEYS, public_half
 from smileaccess.membership import load_roster
-from smileaccess.model import Frame, Member
+from smileaccess.model import Frame, Gesture, Member
 from smileaccess.registry import Registry
 from smileaccess.settings import load
 from smileaccess.sitting import Desk, NoGoodPicture
@@ -271,6 +271,76 @@ class TestChanges:
         (member,) = stored(enrolled)
         assert member.valid_until is not None
         assert member.valid_until > member.created_at
+
+    def test_a_schedule_is_set_shown_as_a_week_and_lifted(self, enrolled: House) -> None:
+        text = "mon-fri 08:00-18:30; sat 22:00-02:00; hol 10:00-12:00"
+        result = enrolled.run("members", "schedule", "Barack Obama", text, "--zone", "Europe/Vienna")
+        assert (result.code, text in result.out) == (0, True)
+        week = enrolled.run("members", "schedule", "Barack Obama", "--json").json()
+        assert week["schedule"] == {"text": text, "zone": "Europe/Vienna"}
+        assert [week["week"][day] for day in ("mon", "sat", "sun", "hol")] == [
+            [["08:00", "18:30"]],
+            [["22:00", "24:00"]],
+            [["00:00", "02:00"]],
+            [["10:00", "12:00"]],
+        ]
+        shown = enrolled.run("members", "schedule", "Barack Obama").out
+        assert "········██████████▒·····" in shown
+        assert text in enrolled.run("members", "show", "Barack Obama").out
+        assert enrolled.run("members", "schedule", "Barack Obama", "--always").code == 0
+        assert stored(enrolled)[0].schedule is None
+        assert "always" in enrolled.run("members", "schedule", "Barack Obama").out
+
+    def test_whether_the_schedule_lets_in_now_is_told(self, enrolled: House) -> None:
+        for text, opens in (("always", True), ("mon 00:00-00:01; hol 00:00-00:01", False)):
+            assert enrolled.run("members", "schedule", "Barack Obama", text, "--zone", "Etc/GMT+12").code == 0
+            week = enrolled.run("members", "schedule", "Barack Obama", "--json").json()
+            assert week["now"] is opens
+
+    @pytest.mark.parametrize(
+        ("options", "code", "told"),
+        [
+            (["schedule", "Barack Obama", "someday", "--zone", "UTC"], 2, "'someday': must be days and times"),
+            (["schedule", "Barack Obama", "always", "--zone", "Mars"], 2, "'Mars': no time zone"),
+            (["schedule", "Barack Obama", "mon 08:00-18:00"], 2, "--zone"),
+            (["groups", "Barack Obama", "The Bosses"], 1, "'The Bosses'"),
+            (["groups", "Barack Obama"], 2, "--none"),
+            (["doors", "Barack Obama"], 2, "--all"),
+            (["similarity", "Barack Obama", "101"], 2, "101"),
+            (["gesture", "Barack Obama", "wink"], 2, "wink"),
+            (["gesture", "Barack Obama", "smile"], 1, "so already"),
+        ],
+    )
+    def test_limits_that_cannot_be_change_nobody(
+        self, enrolled: House, options: list[str], code: int, told: str
+    ) -> None:
+        result = enrolled.run("members", *options)
+        assert (result.code, told in result.err) == (code, True)
+        assert [each.version for each in stored(enrolled)] == [1]
+
+    def test_groups_doors_gesture_and_similarity(self, enrolled: House) -> None:
+        groups = enrolled.run("members", "groups", "Barack Obama", "cleaners")
+        assert (groups.code, "group cleaners: not in these settings" in groups.err) == (0, True)
+        assert enrolled.run("members", "doors", "Barack Obama", "yard", "front").code == 0
+        assert enrolled.run("members", "gesture", "Barack Obama", "turn").code == 0
+        assert enrolled.run("members", "similarity", "Barack Obama", "99.6").code == 0
+        (member,) = stored(enrolled)
+        assert (member.groups, member.doors, member.gesture) == (("cleaners",), ("front", "yard"), Gesture.TURN)
+        assert member.least_similarity == 99.6
+        listed = members(enrolled)[0]
+        assert (listed["groups"], listed["doors"]) == (["cleaners"], ["front", "yard"])
+        for lifting in (["groups", "--none"], ["doors", "--all"], ["similarity", "--none"]):
+            assert enrolled.run("members", lifting[0], "Barack Obama", lifting[1]).code == 0
+        (member,) = stored(enrolled)
+        assert (member.groups, member.doors, member.least_similarity) == ((), None, None)
+
+    def test_limits_may_be_there_from_the_beginning(self, house: House) -> None:
+        limits = ("--schedule", "sat 08:00-12:00", "--zone", "UTC", "--group", "guests", "--door", "front")
+        result = house.run("enroll", "Guest", "--photo", SPEAKING, "--consent", *limits, "--gesture", "open-mouth")
+        assert result.code == 0, result.err
+        (member,) = stored(house)
+        assert (member.version, member.schedule and member.schedule.text) == (1, "sat 08:00-12:00")
+        assert (member.groups, member.doors, member.gesture) == (("guests",), ("front",), Gesture.OPEN_MOUTH)
 
     def test_an_empty_span_is_refused(self, enrolled: House) -> None:
         options = ("--from", "2030-01-02", "--until", "2030-01-01")

@@ -16,8 +16,19 @@ from hypothesis import strategies as st
 from smileaccess import membership
 from smileaccess.errors import EnrollmentRefused, KeysError, SignatureInvalid
 from smileaccess.keys import public_half
-from smileaccess.membership import load_roster, seal_template, sign, unseal_template, verify
-from smileaccess.model import Consent, DoorEvent, IndexedFace, Member, MemberStatus, SignedMember, Template, uuid7
+from smileaccess.membership import forgotten, load_roster, seal_template, sign, unseal_template, verify
+from smileaccess.model import (
+    Consent,
+    DoorEvent,
+    Gesture,
+    IndexedFace,
+    Member,
+    MemberStatus,
+    SignedMember,
+    Template,
+    uuid7,
+)
+from smileaccess.schedules import Schedule
 from tests.fakes_records import FakeMembers
 
 PRIVATE, FOREIGN, TEMPLATES = b"e" * 32, b"f" * 32, b"t" * 32
@@ -42,6 +53,11 @@ def member(member_id: str = "m_1", version: int = 1, **changes: object) -> Membe
         NOON.replace(year=2027),
         (template(1), template(2)),
         (indexed(1), indexed(2)),
+        Gesture.TURN,
+        Schedule.parse("mon-fri 08:00-18:00; hol 10:00-12:00", "Europe/Vienna"),
+        ("cleaners", "evening"),
+        ("front", "yard"),
+        99.25,
     )
     return replace(whole, **changes)
 
@@ -154,8 +170,19 @@ def test_the_row_must_be_the_documents(wrong: dict[str, object]) -> None:
     "changes",
     [
         {"format": 1},
-        {"format": 3},
-        {"doors": ["back"]},
+        {"format": 2},
+        {"format": 4},
+        {"floors": ["second"]},
+        {"doors": "back"},
+        {"doors": [1]},
+        {"groups": None},
+        {"groups": "cleaners"},
+        {"schedule": "mon 08:00-18:00"},
+        {"schedule": {"text": "someday", "zone": "UTC"}},
+        {"schedule": {"text": "always", "zone": "Mars"}},
+        {"least_similarity": "99"},
+        {"least_similarity": True},
+        {"gesture": "wink"},
         {"status": "boss"},
         {"created_at": "today"},
         {"templates": None},
@@ -365,11 +392,35 @@ def test_the_roster_tells_the_revision_it_was_read_at() -> None:
     assert load_roster(members, PUBLIC).revision == members.revision()
 
 
-def test_a_member_of_the_first_form_is_read() -> None:
-    """Documents from before there were faces are the enroller's word still: such a member has none."""
-    good = sign(replace(member(), faces=()), PRIVATE)
-    told = {name: value for name, value in json.loads(good.document).items() if name != "faces"}
-    document = json.dumps({**told, "format": 1}).encode()
+LATER = {2: {"gesture", "schedule", "groups", "doors", "least_similarity"}}
+LATER[1] = LATER[2] | {"faces"}
+"""What documents of an earlier form do not say."""
+
+
+@pytest.mark.parametrize("form", LATER)
+def test_a_member_of_an_earlier_form_is_read(form: int) -> None:
+    """Documents from before there were limits, or faces, are the enroller's word still: such a member has none."""
+    plain = replace(member(), gesture=Gesture.SMILE, schedule=None, groups=(), doors=None, least_similarity=None)
+    plain = plain if form > 1 else replace(plain, faces=())
+    good = sign(plain, PRIVATE)
+    told = {name: value for name, value in json.loads(good.document).items() if name not in LATER[form]}
+    document = json.dumps({**told, "format": form}).encode()
     signature = Ed25519PrivateKey.from_private_bytes(PRIVATE).sign(b"smileaccess member 1\0" + document)
 
-    assert verify(replace(good, document=document, signature=signature), PUBLIC) == replace(member(), faces=())
+    assert verify(replace(good, document=document, signature=signature), PUBLIC) == plain
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"gesture": Gesture.TURN},
+        {"schedule": Schedule.parse("always", "UTC")},
+        {"groups": ("cleaners",)},
+        {"doors": ()},
+        {"least_similarity": 0.0},
+    ],
+)
+def test_a_tombstone_keeps_no_limit(kept: dict[str, object]) -> None:
+    assert verify(sign(forgotten(member()), PRIVATE), PUBLIC) == forgotten(member())
+    with pytest.raises(EnrollmentRefused, match="keeps nothing"):
+        sign(replace(forgotten(member()), **kept), PRIVATE)

@@ -35,6 +35,7 @@ TELLERS = {
     "_event": (0, 1),
     "put": (0, 1),
     "_changed": (2,),
+    "_limited": (3,),
     "_set_status": (3,),
     "DoorEvent": (3,),
 }

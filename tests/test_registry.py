@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,10 @@ from smileaccess import registry
 from smileaccess.errors import CollectionFailed, CollectionGone, EnrollmentRefused, MemberNotFound, RecordsUnavailable
 from smileaccess.keys import public_half
 from smileaccess.membership import forgotten
-from smileaccess.model import Consent, IndexedFace, Member, MemberStatus, Template
+from smileaccess.model import Consent, Gesture, IndexedFace, Member, MemberStatus, Template
 from smileaccess.records.rows import mentions
 from smileaccess.registry import FacesLeft, Registry, find
+from smileaccess.schedules import Schedule
 from tests.fakes_collection import FakeCollection, Stored
 from tests.fakes_devices import FakeClock
 from tests.fakes_records import FakeMembers
@@ -29,6 +31,7 @@ def member(member_id: str, name: str) -> Member:
     return Member(member_id, 1, name, MemberStatus.ACTIVE, NOW, Consent(NOW, "1"), templates=(template,))
 
 
+HOURS = Schedule.parse("mon-fri 08:00-18:00", "Europe/Vienna")
 ADA, ANN = member("m_aa11", "Ada"), member("m_aa22", "Ann")
 
 
@@ -91,6 +94,49 @@ class TestChange:
         with pytest.raises(EnrollmentRefused):
             registry.set_validity(desk, ADA, NOW, NOW - timedelta(days=1))
         assert registry.set_validity(desk, ADA, NOW, NOW + timedelta(days=1)).limited
+
+    @pytest.mark.parametrize(
+        ("change", "told", "name", "value"),
+        [
+            (registry.set_schedule, HOURS, "schedule", HOURS),
+            (registry.set_groups, ["b", "a", "b"], "groups", ("a", "b")),
+            (registry.set_doors, ["yard", "front"], "doors", ("front", "yard")),
+            (registry.set_gesture, Gesture.TURN, "gesture", Gesture.TURN),
+            (registry.set_least_similarity, 99, "least_similarity", 99.0),
+        ],
+    )
+    def test_limits_are_signed_and_on_record_and_set_once(
+        self, desk: Registry, change: Any, told: Any, name: str, value: Any
+    ) -> None:
+        changed = change(desk, ADA, told, "asked for it")
+        assert stored(desk) == changed == replace(ADA, version=2, **{name: value})
+        assert isinstance(desk.members, FakeMembers)
+        event = desk.members.records.put_down[-1]
+        assert (event.kind.startswith("member_"), event.why) == (True, "asked for it")
+        with pytest.raises(EnrollmentRefused, match="so already"):
+            change(desk, changed, told)
+
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            (registry.set_groups, ["The Bosses"]),
+            (registry.set_groups, [""]),
+            (registry.set_doors, []),
+            (registry.set_doors, [""]),
+            (registry.set_least_similarity, 100.5),
+            (registry.set_least_similarity, -1),
+            (registry.set_least_similarity, float("nan")),
+        ],
+    )
+    def test_limits_that_cannot_be_change_nothing(self, desk: Registry, change: Any, told: Any) -> None:
+        with pytest.raises(EnrollmentRefused):
+            change(desk, ADA, told)
+        assert stored(desk) == ADA
+
+    def test_limits_are_lifted(self, desk: Registry) -> None:
+        limited = registry.set_doors(desk, registry.set_schedule(desk, ADA, HOURS), ["front"])
+        freed = registry.set_doors(desk, registry.set_schedule(desk, limited, None), None)
+        assert freed == replace(ADA, version=5)
 
     def test_a_forgotten_member_is_changed_no_more(self, desk: Registry) -> None:
         with pytest.raises(MemberNotFound, match="forgotten"):

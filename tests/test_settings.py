@@ -7,7 +7,7 @@ import math
 import re
 import socket
 import tomllib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from smileaccess.gates import EnrollmentLimits, Limits
 from smileaccess.liveness import LivenessRules
 from smileaccess.model import Emotion, LivenessMode
 from smileaccess.policy import EmotionRule, LockOutRules, Rules
+from smileaccess.schedules import Schedule
 from smileaccess.settings import LARGEST_FILE, SHIPPED, Settings, as_toml, changed_sections, load, parse, shown
 
 CONFIG = Path(__file__).parent.parent / "config" / "smileaccess.toml"
@@ -85,7 +86,8 @@ def test_the_file_names_every_setting_and_no_other() -> None:
     """The commented file is the schema: each section, and each setting in it, not commented out."""
     named = {section: set(keys) for section, keys in DOCUMENT.items()}
 
-    assert named == {section: set(kind.model_fields) for section, kind in sections().items()}
+    free = {"groups": set()}
+    assert named == {section: set(kind.model_fields) for section, kind in sections().items()} | free
 
 
 def test_the_file_is_the_defaults() -> None:
@@ -685,27 +687,56 @@ def test_a_section_that_stands_twice_is_told_as_such() -> None:
 @pytest.mark.parametrize(
     ("told", "problem"),
     [
-        ('schedule = "mon-fri 08:00-18:00"', 'time_zone = "": must name the zone that schedule is meant in'),
-        ('schedule = "mo 08:00-18:00"\ntime_zone = "UTC"', "schedule = \"mo 08:00-18:00\": 'mo': must be days"),
-        ('schedule = "always"\ntime_zone = "Wien"', "schedule = \"always\": 'Wien': no time zone"),
+        ('[office_hours]\nschedule = "mon-fri 08:00-18:00"', '[rules] time_zone = "": must name the zone of [groups]'),
+        ('[groups]\ncleaners = "mon-fri 08:00-18:00"', '[rules] time_zone = "": must name the zone of [groups]'),
+        (
+            '[rules]\ntime_zone = "UTC"\n[office_hours]\nschedule = "mo 08:00-18:00"',
+            "[office_hours] schedule = \"mo 08:00-18:00\": 'mo': must be days",
+        ),
+        (
+            '[rules]\ntime_zone = "UTC"\n[groups]\ncleaners = "mon 8-18"',
+            "[groups] cleaners = \"mon 8-18\": '8-18': must be a span",
+        ),
+        ('[rules]\ntime_zone = "UTC"\n[groups]\nThe_Bosses = "always"', "[groups] The_Bosses: must be called by"),
+        ('[rules]\ntime_zone = "Wien"', "[rules] time_zone = \"Wien\": 'Wien': no time zone"),
+        ('[rules]\nholidays = ["Christmas"]', "[rules] holidays = [\"Christmas\"]: 'Christmas': must be a day or two"),
+        (
+            '[rules]\nemotions = "off"\nforbidden_emotions = ["angry"]',
+            '[rules] emotions = "off": must be "record" or "require" with forbidden_emotions',
+        ),
     ],
 )
-def test_office_hours_that_cannot_be(told: str, problem: str) -> None:
-    """The schedule, or its zone, with what it must be."""
+def test_schedules_and_rules_that_cannot_be(told: str, problem: str) -> None:
+    """The schedule, its zone, a group's name, a holiday, with what it must be."""
     with pytest.raises(SettingsError) as caught:
-        parse(f"[office_hours]\n{told}\n")
+        parse(f"{told}\n")
     [line] = caught.value.problems
-    assert line.startswith(f"settings: [office_hours] {problem}")
+    assert line.startswith(f"settings: {problem}")
+
+
+def test_the_rules_reach_the_policy() -> None:
+    """Groups in the door's zone, days and ranges of days, emotions, and the door's own name."""
+    rules = parse(
+        '[door]\nname = "yard"\n[rules]\ntime_zone = "Europe/Vienna"\nforbidden_emotions = ["angry"]\n'
+        'holidays = ["2026-12-08", "2026-12-24..2026-12-26"]\n[groups]\ncleaners = "mon-fri 06:00-08:00"\n'
+    ).policy_rules()
+    assert rules.door == "yard"
+    assert rules.forbidden_emotions == {Emotion.ANGRY}
+    assert rules.holidays == {date(2026, 12, 8), *(date(2026, 12, day) for day in (24, 25, 26))}
+    assert rules.groups == {"cleaners": Schedule.parse("mon-fri 06:00-08:00", "Europe/Vienna")}
 
 
 def test_office_hours_end_with_their_span() -> None:
     """In the zone that they are meant in; what has no end begins anew each day; without a schedule there are none."""
     monday = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
-    told = parse('[office_hours]\nschedule = "mon-fri 08:00-18:00"\ntime_zone = "Europe/Vienna"\n').office_ends_at()
+    zone = '[rules]\ntime_zone = "Europe/Vienna"\nholidays = ["2026-11-24"]\n'
+    told = parse(f'{zone}[office_hours]\nschedule = "mon-fri 08:00-18:00"\n').office_ends_at()
     assert told is not None
     assert told(monday) == datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
     assert told(monday + timedelta(hours=8)) is None
-    always = parse('[office_hours]\nschedule = "always"\ntime_zone = "UTC"\n').office_ends_at()
+    assert told(monday + timedelta(days=1)) is None, "a holiday"
+    assert told(monday + timedelta(days=2)) == datetime(2026, 11, 25, 17, 0, tzinfo=UTC)
+    always = parse('[rules]\ntime_zone = "UTC"\n[office_hours]\nschedule = "always"\n').office_ends_at()
     assert always is not None
     assert always(monday) == monday + timedelta(days=1)
     assert parse("").office_ends_at() is None
