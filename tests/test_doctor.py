@@ -107,6 +107,7 @@ def enroll(
     model: str = MODEL,
     faces: Sequence[tuple[str, str]] = (),
     status: MemberStatus = MemberStatus.ACTIVE,
+    groups: tuple[str, ...] = (),
 ) -> Member:
     """Put down a signed member with templates of a model, and with faces by collection and face model."""
     settings = load(house.config)
@@ -127,6 +128,7 @@ def enroll(
         faces=tuple(
             IndexedFace(f"{member_id}-{number}", name, version, now) for number, (name, version) in enumerate(faces)
         ),
+        groups=groups,
     )
     with closing(wiring.open_spool(settings, keys)) as spool:
         wiring.make_registry(settings, keys, spool, SystemClock(), "tests").put(member, "member_enrolled", "")
@@ -660,6 +662,14 @@ class TestMembers:
         enroll(house, model="another-network")
         enroll(house, templates=0)
         assert only(look(site_of(house), "members"), "warning").found.startswith("2 without face templates")
+
+    def test_a_group_that_the_settings_do_not_have_is_a_warning(self, house: House) -> None:
+        enroll(house, groups=("cleaners", "evening"))
+        hours = '[rules]\ntime_zone = "UTC"\n[groups]\ncleaners = "mon-fri 06:00-08:00"\n'
+        found = only(look(site_of(house, hours), "members"), "warning")
+        assert (found.found, "[groups]" in found.advice) == ("group evening: 1 in it, which opens nothing here", True)
+        both = hours + 'evening = "mon-fri 16:00-20:00"\n'
+        assert levels(look(site_of(house, both), "members")) == ["fine", "fine"]
 
     def test_without_the_embedded_recognizer_nobody_asks_for_templates(self, house: House) -> None:
         enroll(house, templates=0)

@@ -132,6 +132,7 @@ def members(site: Site) -> Iterator[Remark]:
         yield warning("nobody is enrolled: the door opens to nobody", 'run `smileaccess enroll "NAME" --camera`')
     else:
         yield fine(f"{len(known)} active")
+    yield from _groups(site, known)
     if "embedded" in site.settings.recognition.recognizers and known:
         yield from _templates(site, known)
 
@@ -146,6 +147,19 @@ def _roster(site: Site) -> Roster | Remark:
 
 def _active(roster: Roster) -> list[Member]:
     return [member for member in roster.members if member.status is MemberStatus.ACTIVE]
+
+
+def _groups(site: Site, known: list[Member]) -> Iterator[Remark]:
+    """Name the groups that members come in as and this door has no schedule of."""
+    missing: dict[str, int] = {}
+    for member in known:
+        for name in set(member.groups) - site.settings.groups.keys():
+            missing[name] = missing.get(name, 0) + 1
+    for name, count in sorted(missing.items()):
+        yield warning(
+            f"group {name}: {count} in it, which opens nothing here",
+            f"set its schedule under [groups], {name} = ..., unless that is meant (docs/rules.md)",
+        )
 
 
 def _templates(site: Site, known: list[Member]) -> Iterator[Remark]:
