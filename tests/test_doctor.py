@@ -668,8 +668,7 @@ class TestMembers:
         hours = '[rules]\ntime_zone = "UTC"\n[groups]\ncleaners = "mon-fri 06:00-08:00"\n'
         found = only(look(site_of(house, hours), "members"), "warning")
         assert (found.found, "[groups]" in found.advice) == ("group evening: 1 in it, which opens nothing here", True)
-        both = hours + 'evening = "mon-fri 16:00-20:00"\n'
-        assert levels(look(site_of(house, both), "members")) == ["fine", "fine"]
+        assert levels(look(site_of(house, 'evening = "mon-fri 16:00-20:00"\n'), "members")) == ["fine", "fine"]
 
     def test_without_the_embedded_recognizer_nobody_asks_for_templates(self, house: House) -> None:
         enroll(house, templates=0)
