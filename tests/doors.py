@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import cv2
+import numpy as np
 
 from smileaccess.control import ControlClient
 from smileaccess.demo.scenes import MEMBER_PHOTOGRAPH, build_scenes
@@ -64,13 +65,14 @@ class Reel:
     """Folders of pictures as the camera would see them, and the member's embedding.
 
     In `still` and `still_smiling` is a single picture: of the others a machine that is busy sees so few that a movement
-    looks like a cut.
+    looks like a cut. In `empty` nobody is to be seen: however busy the machine is, no track is lost there.
     """
 
     smiling: Path
     neutral: Path
     still: Path
     still_smiling: Path
+    empty: Path
     embedding: Any
     model: str
 
@@ -91,7 +93,10 @@ def make_reel(folder: Path) -> Reel:
             (place / "0.png").write_bytes((folders[smiling] / "0.png").read_bytes())
         frame = framed(photograph(MEMBER_PHOTOGRAPH.stem))
         embedding = eyes.embed(frame, eyes.look(frame).faces[0])
-    return Reel(folders[True], folders[False], stills[False], stills[True], embedding, eyes.model)
+    empty = folder / "empty"
+    empty.mkdir()
+    cv2.imwrite(str(empty / "0.png"), np.full_like(frame.pixels, 128))
+    return Reel(folders[True], folders[False], stills[False], stills[True], empty, embedding, eyes.model)
 
 
 SETTINGS = """\
@@ -111,6 +116,7 @@ kind = "silent"
 [liveness]
 mode = "{mode}"
 answer_s = {answer_s}
+patience_s = {patience_s}
 
 [lockout]
 free = 100
@@ -140,7 +146,13 @@ class House:
         return self.folder / "smileaccess.toml"
 
     def write_settings(
-        self, mode: str = "smile", *, attempt_s: float = 10.0, answer_s: float = 4.0, more: str = ""
+        self,
+        mode: str = "smile",
+        *,
+        attempt_s: float = 10.0,
+        answer_s: float = 4.0,
+        patience_s: float = 3.0,
+        more: str = "",
     ) -> None:
         told = SETTINGS.format(
             camera=self.camera,
@@ -149,6 +161,7 @@ class House:
             socket=self.socket,
             attempt_s=attempt_s,
             answer_s=answer_s,
+            patience_s=patience_s,
             more=more,
         )
         self.config.write_text(told, encoding="utf-8")

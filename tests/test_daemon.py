@@ -151,7 +151,7 @@ def test_a_signal_stops_in_order_also_in_the_middle_of_an_attempt(
     build: Callable[..., House], reel: Reel, number: signal.Signals
 ) -> None:
     """Exit code 0, the socket gone, the attempt closed and the stop on record last."""
-    house = build(reel.neutral, answer_s=15.0, attempt_s=60.0)
+    house = build(reel.empty, patience_s=15.0, attempt_s=60.0)
     house.enroll(reel)
     process = house.start()
     attempt_id = house.begin()
@@ -182,7 +182,7 @@ def test_a_second_daemon_is_refused_and_leaves_the_first_alone(
     build: Callable[..., House], reel: Reel, own: str
 ) -> None:
     """One door's database, or its socket, has one daemon; the first one's open attempt stays open."""
-    house = build(reel.still, answer_s=15.0, attempt_s=60.0)
+    house = build(reel.empty, patience_s=15.0, attempt_s=60.0)
     house.enroll(reel)
     house.start()
     attempt_id = house.begin()
