@@ -23,7 +23,7 @@ help:
 	@echo "make install       as root: install the daemon beside a door, or upgrade it; INSTALL=--help says more"
 	@echo "make uninstall     as root: take away what the installation brought; state, settings and keys stay"
 	@echo "make rig-host      as root: a whole installation under systemd-nspawn: systemd, MariaDB, libcamera, journal"
-	@echo "make rig           as root: the same in a virtual machine, with the kernel's GPIO simulator; ten minutes"
+	@echo "make rig           as root: the same in a virtual machine, with the kernel's GPIO simulator; half an hour"
 	@echo "make arm64         as root: the wheel and its tests on arm64, under emulation"
 	@echo "make test          ruff, mypy and pytest"
 	@echo "make test-opencv4  the tests of the local eyes on OpenCV 4.11 with numpy 1.26"
