@@ -75,6 +75,7 @@ class Cloud:
         self, purse: Purse | None = None, place: Service | None = None, **options: Any
     ) -> RekognitionRecognizer:
         tell = lambda *told: self.told.append(told)  # noqa: E731
+        options.setdefault("timeout_s", PATIENCE_S)  # a busy machine is no fault of the service's
         made = RekognitionRecognizer(place or self.place(), COLLECTION, purse or Purse(), tell=tell, **options)
         self.made.append(made)
         return made
@@ -118,7 +119,7 @@ def cloud(service: StandIn, eyes: LocalEyes, tmp_path: Path) -> Iterator[Cloud]:
 @pytest.fixture
 def known(cloud: Cloud) -> RekognitionRecognizer:
     """A recognizer that knows Ann."""
-    recognizer = cloud.recognizer(timeout_s=PATIENCE_S)
+    recognizer = cloud.recognizer()
     recognizer.use([cloud.member("m_ann", "obama-speaking", "obama-smiling")])
     return recognizer
 
