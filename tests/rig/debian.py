@@ -43,13 +43,14 @@ def need_root() -> None:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Keep the cache to one rig at a time, and sweep out what a killed one has left; Impossible beside another."""
+    """Keep the cache to one rig at a time, which waits for the one before, and sweep out what a killed one has left."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Impossible(f"{CACHE}: another rig uses it: wait until that one has ended") from error
+        except BlockingIOError:
+            say(f"waiting for another rig that uses {CACHE}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         _sweep()
         yield
 
