@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+import smileaccess
 from smileaccess.errors import RecognizerFailed, RecognizerTimedOut, RecognizerUnavailable, VisionError, VisionFailed
 from smileaccess.model import (
     Box,
@@ -34,7 +35,7 @@ from smileaccess.model import (
 if TYPE_CHECKING:
     from smileaccess.model import Pixels, Vector
 
-FACES = Path(__file__).resolve().parent.parent / "smileaccess" / "demo" / "faces"
+FACES = Path(smileaccess.__file__).resolve().parent / "demo" / "faces"
 WIDTH, HEIGHT = 640, 480
 
 

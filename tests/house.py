@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import smileaccess
 from smileaccess import wiring
 from smileaccess.cli import main
 from smileaccess.keys import ALL_KEYS, make_keys
@@ -17,7 +18,7 @@ from smileaccess.model import Attempt, Emotion, Outcome, Reason, Trigger, uuid7
 from smileaccess.records.spool import Spool
 from smileaccess.settings import load
 
-FACES = Path(__file__).resolve().parent.parent / "smileaccess" / "demo" / "faces"
+FACES = Path(smileaccess.__file__).resolve().parent / "demo" / "faces"
 THEN = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
