@@ -11,13 +11,14 @@ OLD_PAIR = "opencv-python-headless==4.11.*" "numpy==1.26.*"
 GALERA ?= $(HOME)/.cache/smileaccess-galera
 GALERA_PACKAGES = galera-4 mariadb-server rsync libpopt0
 
-.PHONY: help demo demo-cloud bench bench-records bench-queries cluster install uninstall rig-host rig arm64 test check-python debian galera lint types tests test-opencv4 test-wheel picture wiring weights clean
+.PHONY: help demo demo-cloud bench bench-records bench-liveness bench-queries cluster install uninstall rig-host rig arm64 test check-python debian galera lint types tests test-opencv4 test-wheel picture wiring weights clean
 
 help:
 	@echo "make demo          show the door (SPACE rings, 1 to 8 choose a scene, Q leaves)"
 	@echo "make demo-cloud    the same on Amazon Rekognition, played by a stand-in on this machine: no account"
 	@echo "make bench         what a recognition takes, and what the size of a frame costs"
 	@echo "make bench-records 100,000 attempts through outages, the speed of the delivery, a door killed at each step"
+	@echo "make bench-liveness attacks on the sign of life, drawn from photographs, and living members: hundreds of each"
 	@echo "make bench-queries what the common questions read in a central database of a million attempts"
 	@echo "make cluster       doors on a cluster of three servers (MariaDB Galera) that fail one after the other"
 	@echo "make install       as root: install the daemon beside a door, or upgrade it; INSTALL=--help says more"
@@ -44,6 +45,9 @@ bench: $(VENV)/.tested
 
 bench-records: $(VENV)/.tested
 	@$(BIN)/python -m tests.bench_records
+
+bench-liveness: $(VENV)/.tested
+	@$(BIN)/python -m tests.bench_liveness $(BENCH)
 
 bench-queries: $(VENV)/.tested
 	@$(BIN)/python -m tests.bench_queries
