@@ -237,7 +237,17 @@ class House:
         return attempt_id
 
     def attempted(self) -> Attempt:
-        """Make one attempt and return it as it stands on record once it has ended."""
+        """Make one attempt and return it as it stands on record once it has ended.
+
+        A machine too busy to look once a second loses the track: then it is made again, twice at most.
+        """
+        attempt = self._attempted()
+        for _ in range(2):
+            if attempt.reason is Reason.TRACK_LOST:
+                attempt = self._attempted()
+        return attempt
+
+    def _attempted(self) -> Attempt:
         attempt_id = self.begin()
         eventually(lambda: self.rows("SELECT id FROM attempts WHERE id = ? AND closed_at > ''", attempt_id))
         with self.spool() as spool:
