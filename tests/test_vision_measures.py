@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from smileaccess.errors import VisionFailed
 from smileaccess.model import Emotion
@@ -70,6 +71,16 @@ def test_expressions_do_not_depend_on_where_or_how_large_a_face_is() -> None:
     assert list(here) == blendshapes.NAMES
     assert list(here.values()) == pytest.approx(list(there.values()), abs=1e-3)
     assert all(0 <= value <= 1 for value in here.values())
+
+
+def test_blas_works_with_one_thread() -> None:
+    """Several threads of it wait for each other by spinning, and take the door's time where other programs run."""
+    with threadpool_limits(limits=2, user_api="blas"):
+        blendshapes.Blendshapes()
+
+        pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    assert set(pools) == {1}
 
 
 def test_broken_weights_are_a_failure() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from zipfile import BadZipFile
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from smileaccess.errors import VisionFailed
 from smileaccess.vision import weights
@@ -46,10 +47,14 @@ _EPSILON = 1e-6
 class Blendshapes:
     """The network, loaded at once; VisionFailed from the constructor. `measure` may be called from any thread.
 
+    The process's BLAS works with one thread from then on. These products are small: several threads gain nothing, and
+    where other programs want the cores, they spin as they wait for each other, for ten times the processor's time.
+
     `file` is for whoever rebuilds the weights; by default they are the shipped ones.
     """
 
     def __init__(self, file: BinaryIO | None = None) -> None:
+        threadpool_limits(limits=1, user_api="blas")
         path = file or weights.path(weights.BLENDSHAPES)
         try:
             with np.load(path, allow_pickle=False) as arrays:
