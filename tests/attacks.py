@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from types import MappingProxyType
@@ -20,14 +20,15 @@ import numpy as np
 
 from smileaccess.cameras.reel import StillsCamera
 from smileaccess.clock import VirtualClock
-from smileaccess.demo.morph import Portrait, framed, morphed
-from smileaccess.demo.scenes import FACES, HEIGHT, MEMBER_PHOTOGRAPH, WIDTH, Sway, doorway
+from smileaccess.demo.morph import framed, morphed
+from smileaccess.demo.scenes import HEIGHT, WIDTH, Sway, doorway
 from smileaccess.evaluation.identification import as_member, unsealed
 from smileaccess.liveness import beats_for, words
 from smileaccess.model import Attempt, Frame, LivenessMode, Member, Outcome, Signal
 from smileaccess.recognizers.embedded import EmbeddedRecognizer
 from smileaccess.rehearsal import play
 from smileaccess.settings import Settings, parse
+from tests.people import PEOPLE, PHOTOGRAPHED, Album, Person, Picture
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,20 +53,7 @@ _PAPER = (250, 330)
 _SKIN = (118, 142, 196)
 
 
-@dataclass(frozen=True)
-class Person:
-    """Somebody whom photographs show: at rest, and, where there is one, smiling; `enrolled` is another picture."""
-
-    name: str
-    neutral: str
-    smiling: str
-    enrolled: str
-    mirrored: bool = False
-
-
-OBAMA = Person("obama", "obama-neutral", "obama-smiling", MEMBER_PHOTOGRAPH.stem)
-PEOPLE = (OBAMA, replace(OBAMA, name="obama mirrored", mirrored=True))
-STRANGERS = ("collins-smiling", "biden-neutral")
+STRANGER = Picture("collins-smiling")
 
 
 def settings_for(mode: LivenessMode) -> Settings:
@@ -79,41 +67,30 @@ class Studio:
     def __init__(self, eyes: Vision) -> None:
         self.eyes = eyes
         self.stages = cache(self._stages)
-        self.portrait = cache(self._portrait)
+        self.portrait = Album(eyes).portrait
         self.member = cache(self._member)
-
-    def _portrait(self, name: str, mirrored: bool = False) -> Portrait:
-        pixels = cast("Pixels", cv2.imread(str(FACES / f"{name}.jpg")))
-        if mirrored:
-            pixels = np.ascontiguousarray(pixels[:, ::-1])
-        self.eyes.reset()
-        mesh = self.eyes.look(Frame(pixels, 1, 0.0)).faces[0].mesh
-        assert mesh is not None
-        height, width = pixels.shape[:2]
-        return Portrait(pixels, (mesh * np.array([width, height])).astype(np.float32))
 
     def _stages(self, person: Person, face_px: float) -> list[Pixels]:
         """Return pictures of a person from rest to the full smile."""
         rest, smile = (
-            framed(self.portrait(name, person.mirrored), _STAGE, _MIDDLE, face_px)
-            for name in (person.neutral, person.smiling)
+            framed(self.portrait(picture), _STAGE, _MIDDLE, face_px) for picture in (person.neutral, person.smiling)
         )
         return morphed(rest, smile, STEPS)
 
     def _member(self, person: Person) -> Member:
-        portrait = self.portrait(person.enrolled, person.mirrored)
+        portrait = self.portrait(person.enrolled)
         self.eyes.reset()
         frame = Frame(portrait.pixels, 1, 0.0)
         return as_member(person.name, [self.eyes.embed(frame, self.eyes.look(frame).faces[0])])
 
-    def still(self, name: str, face_px: float, mirrored: bool = False) -> Pixels:
+    def still(self, picture: Picture, face_px: float) -> Pixels:
         """Return a person who does not change, as they stand there."""
-        return framed(self.portrait(name, mirrored), _STAGE, _MIDDLE, face_px).pixels
+        return framed(self.portrait(picture), _STAGE, _MIDDLE, face_px).pixels
 
-    def paper(self, name: str, face_px: float, mirrored: bool = False) -> Pixels:
+    def paper(self, picture: Picture, face_px: float) -> Pixels:
         """Return a print of a photograph, with a white border."""
         width, height = _PAPER
-        whole = framed(self.portrait(name, mirrored), _PAPER, (width / 2, 0.47 * height), face_px).pixels
+        whole = framed(self.portrait(picture), _PAPER, (width / 2, 0.47 * height), face_px).pixels
         return cast("Pixels", cv2.copyMakeBorder(whole, 12, 12, 12, 12, cv2.BORDER_CONSTANT, value=(240, 242, 243)))
 
 
@@ -239,8 +216,8 @@ def genuine(studio: Studio, person: Person, chance: random.Random, _settings: Se
 
 def still_print(studio: Studio, person: Person, chance: random.Random, _settings: Settings) -> Show:
     """A print of the member, calm or smiling, moved by hand."""
-    name = chance.choice((person.neutral, person.smiling))
-    sheet, paper = Sheet(chance), studio.paper(name, chance.uniform(110, 160), person.mirrored)
+    picture = chance.choice((person.neutral, person.smiling))
+    sheet, paper = Sheet(chance), studio.paper(picture, chance.uniform(110, 160))
     light, wall = Light(chance, chance.uniform(0.0, 0.25)), doorway()
     return lambda at_s, _cues: light.on(sheet.over(wall, paper, at_s), at_s)
 
@@ -251,8 +228,8 @@ def swapped(how: str) -> Scene:
     def scene(studio: Studio, person: Person, chance: random.Random, _settings: Settings) -> Show:
         px, other_px = (chance.uniform(115, 155) for _ in range(2))
         alike = chance.random() < 0.5
-        calm = studio.paper(person.neutral, px, person.mirrored)
-        smiling = studio.paper(person.smiling, px if alike else other_px, person.mirrored)
+        calm = studio.paper(person.neutral, px)
+        smiling = studio.paper(person.smiling, px if alike else other_px)
         sheet, light, wall = Sheet(chance), Light(chance, chance.uniform(0.0, 0.08)), doorway()
         late_s, takes_s = chance.uniform(0.2, 1.2), chance.uniform(0.15, 0.8)
 
@@ -292,7 +269,7 @@ def stranger(how: str) -> Scene:
     def scene(studio: Studio, person: Person, chance: random.Random, _settings: Settings) -> Show:
         px = chance.choice(SIZES)
         member = Body(studio.stages(person, px)[:1], chance)
-        other = Body([studio.still("collins-smiling", px)], chance)
+        other = Body([studio.still(STRANGER, px)], chance)
         light, wall = Light(chance, chance.uniform(0.0, 0.05)), doorway()
         late_s, takes_s = chance.uniform(0.1, 0.8), chance.uniform(0.2, 0.8)
 
@@ -409,7 +386,7 @@ class ShowCamera(StillsCamera):
 def attempt(studio: Studio, kind: str, mode: LivenessMode, seed: int) -> Attempt:
     """Play one attempt of a kind, the same for the same seed; the member is enrolled, and nobody else."""
     chance = random.Random(f"{kind}/{mode}/{seed}")
-    settings, person = settings_for(mode), chance.choice(PEOPLE)
+    settings, person = settings_for(mode), chance.choice(PEOPLE if kind == "genuine" else PHOTOGRAPHED)
     member = studio.member(person)
     show = KINDS[kind](studio, person, chance, settings)
     recognizer = EmbeddedRecognizer(studio.eyes, unsealed)
