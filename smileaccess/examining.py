@@ -236,7 +236,7 @@ class Examining:
                 self._earlier.popleft()
             return
         value = self._answer(self._gesture, face, frame.captured_at)
-        if value is None or not value >= self.rules.liveness.smile_at:
+        if value is None or not value >= liveness.answered_from(self.challenge, self.rules.liveness):
             return
         passed = self.challenge.stage is Stage.PASSED
         if passed or (self.challenge.word and self.challenge.asked is not None):

@@ -39,6 +39,9 @@ SAMPLES = 7
 LATE_S = 1.0
 """How much later than it was captured a frame may come in, at the most, in seconds; then judged without it."""
 
+MOST = 95.0
+"""The greatest smile that is ever asked for: the widest smiles of photographs measure 95 to 98."""
+
 READY_S = 1.0
 """What a person is given to come to rest before a sequence, in seconds, where the settings reckon an attempt's time."""
 
@@ -60,13 +63,15 @@ class LivenessRules:
     Smiles are 0..100: 50 and 30 are the marks of the embedded smile score (docs/recognition.md). The cue comes
     between `cue_after_s[0]` and `[1]` after the neutral face was seen; an answer counts from `earliest_s` after it
     (a person needs about 0.2 s to react to a light at all) to `answer_s`; `patience_s` bounds the wait for a neutral
-    face. Follow-the-light asks for beats of `beat_s`, as many as bring the chance of a recording to `false_accept`;
-    its first beat comes `cue_after_s[0]` after the neutral face.
+    face. An answer stands out by `rise` from all that the face showed before: what trembles about the marks, as a face
+    does on a print that is bent by hand, has not smiled. Follow-the-light asks for beats of `beat_s`, as many as bring
+    the chance of a recording to `false_accept`; its first beat comes `cue_after_s[0]` after the neutral face.
     """
 
     mode: LivenessMode = LivenessMode.NEUTRAL_THEN_SMILE
     smile_at: float = 50.0
     neutral_below: float = 30.0
+    rise: float = 30.0
     neutral_frames: int = 2
     smile_frames: int = 2
     cue_after_s: tuple[float, float] = (0.4, 1.6)
@@ -82,7 +87,8 @@ class Challenge:
     """One attempt's challenge; times are monotonic seconds.
 
     `luck` are the draws, each 0..1, that are left for later cues; `run` counts the frames in a row that count toward
-    the stage's end; `since` is when the stage began, None before the first frame. Of follow-the-light: the `word`
+    the stage's end; `since` is when the stage began, None before the first frame; `rest` is the most that the face
+    showed since it was calm, as long as it could not have answered. Of follow-the-light: the `word`
     that is asked for, when each of its `beats` began and the last one ended as far as they have, the frames `seen`
     meanwhile as (captured at, smile), and for each sequence that was `missed` why.
     """
@@ -91,6 +97,7 @@ class Challenge:
     luck: tuple[float, ...]
     since: float | None = None
     run: int = 0
+    rest: float | None = None
     cue_at: float | None = None
     failure: Reason | None = None
     word: Word = ()
@@ -198,7 +205,7 @@ def observe(challenge: Challenge, rules: LivenessRules, smile: float, at: float)
     if challenge.stage is Stage.WATCHING:
         return _watch(challenge, rules, smile, at)
     if challenge.stage is Stage.HOLDING:
-        return _watch_again(challenge, at) if smile >= rules.smile_at else challenge
+        return _watch_again(challenge, at) if smile >= rules.smile_at else _rested(challenge, smile)
     if challenge.word:
         return _follow(challenge, rules, smile, at)
     return _await_answer(challenge, rules, smile, at)
@@ -226,10 +233,24 @@ def verdict(challenge: Challenge) -> Reason | None:
     return {Stage.WATCHING: Reason.NO_EXPRESSION_CHANGE, Stage.CUED: Reason.NO_SMILE}.get(challenge.stage)
 
 
+def answered_from(challenge: Challenge, rules: LivenessRules) -> float:
+    """Return what a face must show to have answered, 0..100: `smile_at`, and `rise` more than it showed before."""
+    if challenge.rest is None:
+        return rules.smile_at
+    return max(rules.smile_at, min(MOST, challenge.rest + rules.rise))
+
+
+def _rested(challenge: Challenge, smile: float) -> Challenge:
+    known = challenge.rest is not None and not smile > challenge.rest
+    return challenge if known or not math.isfinite(smile) else replace(challenge, rest=smile)
+
+
 def _watch(challenge: Challenge, rules: LivenessRules, smile: float, at: float) -> Challenge:
-    run = challenge.run + 1 if smile < rules.neutral_below else 0
-    if run < rules.neutral_frames:
-        return replace(challenge, run=run)
+    if not smile < rules.neutral_below:
+        return replace(challenge, run=0, rest=None)
+    challenge = _rested(replace(challenge, run=challenge.run + 1), smile)
+    if challenge.run < rules.neutral_frames:
+        return challenge
     if not challenge.luck:
         return _fail(challenge, Reason.NO_EXPRESSION_CHANGE)
     (low, high), luck = rules.cue_after_s, challenge.luck[0]
@@ -241,15 +262,15 @@ def _watch(challenge: Challenge, rules: LivenessRules, smile: float, at: float) 
 
 def _watch_again(challenge: Challenge, at: float) -> Challenge:
     """A smile that answers no cue proves nothing: a neutral face, and a cue at another moment, are needed again."""
-    return replace(challenge, stage=Stage.WATCHING, since=at, run=0, cue_at=None, word=(), beats=(), seen=())
+    return replace(challenge, stage=Stage.WATCHING, since=at, run=0, rest=None, cue_at=None, word=(), beats=(), seen=())
 
 
 def _await_answer(challenge: Challenge, rules: LivenessRules, smile: float, at: float) -> Challenge:
-    if not smile >= rules.smile_at:  # what is no number is no smile either
-        return replace(challenge, run=0)
     cued_at = challenge.since if challenge.since is not None else at
     if rules.mode is LivenessMode.NEUTRAL_THEN_SMILE and at < cued_at + rules.earliest_s:
-        return _watch_again(challenge, at)
+        return _watch_again(challenge, at) if smile >= rules.smile_at else _rested(challenge, smile)
+    if not smile >= answered_from(challenge, rules):  # what is no number is no smile either
+        return replace(challenge, run=0)
     if at > cued_at + rules.answer_s:
         return _fail(challenge, Reason.NO_SMILE)
     run = challenge.run + 1
@@ -308,11 +329,12 @@ def _prevailing(missed: Sequence[Reason]) -> Reason:
 
 def _missed(challenge: Challenge, rules: LivenessRules) -> Reason | None:
     """Return in what a sequence was not followed, None where it was."""
-    if sum(smile >= rules.smile_at for _, smile in challenge.seen) < rules.smile_frames:
+    wanted = answered_from(challenge, rules)
+    if sum(smile >= wanted for _, smile in challenge.seen) < rules.smile_frames:
         return Reason.NO_SMILE
     levels = [_level(challenge.seen, at, rules.beat_s) for at in challenge.beats[:-1]]
     known = [level for level in levels if level is not None]
-    changed = len(known) == len(levels) and max(known) - min(known) >= rules.smile_at - rules.neutral_below
+    changed = len(known) == len(levels) and max(known) - min(known) >= rules.rise
     return None if changed and _read(known) == challenge.word else Reason.NO_EXPRESSION_CHANGE
 
 

@@ -263,6 +263,7 @@ class LivenessSettings(_Section):
     mode: LivenessMode = Field(LivenessMode.NEUTRAL_THEN_SMILE, strict=False)
     smile_at: float = Field(50.0, ge=30, le=95)
     neutral_below: float = Field(30.0, ge=5, le=50)
+    rise: float = Field(30.0, ge=10, le=60)
     cue_after_s: Annotated[tuple[float, float], Field(strict=False), AfterValidator(_rising)] = (0.4, 1.6)
     earliest_s: float = Field(0.2, ge=0, le=1)
     answer_s: float = Field(4.0, ge=1, le=15)

@@ -167,8 +167,37 @@ def test_a_smile_before_the_cue_begins_anew() -> None:
 
 
 def test_a_half_smile_before_the_cue_is_let_pass() -> None:
-    """Between neutral and smiling nothing is proven either way."""
-    assert observe(holding(), RULES, BETWEEN, 0.9) == holding()
+    """Between neutral and smiling nothing is proven either way; the smile must stand out of it, though."""
+    assert observe(holding(), RULES, BETWEEN, 0.9) == replace(holding(), rest=BETWEEN)
+
+
+@pytest.mark.parametrize(("smile", "stage"), [(64.9, Stage.CUED), (65.0, Stage.PASSED)])
+@pytest.mark.parametrize("before", [[(0.0, NEUTRAL), (0.1, NEUTRAL), (0.9, 35.0)], [(0.0, NEUTRAL), (0.1, NEUTRAL)]])
+def test_a_smile_stands_out_of_what_was_shown_before(
+    before: list[tuple[float, float]], smile: float, stage: Stage
+) -> None:
+    """What trembles about the marks has not smiled: before the cue, and until somebody can have reacted to it."""
+    early = (1.2, 35.0 if len(before) == 2 else NEUTRAL)
+    challenge = play(RULES, [*before, (1.1, NEUTRAL), early, (1.9, smile), (2.0, smile)])
+
+    assert challenge.stage is stage
+
+
+def test_a_new_calm_face_forgets_what_was_shown_before() -> None:
+    """A smile counts from the calm face that its own cue came after."""
+    trembling = play(RULES, [(0.0, 29.0), (0.1, 29.0), (0.5, 49.0), (0.7, SMILING)])
+    rested = play(RULES, [(0.0, 29.0), (0.1, 31.0), (0.2, NEUTRAL), (0.3, NEUTRAL)])
+
+    assert (trembling.stage, trembling.rest) == (Stage.WATCHING, None)
+    assert (rested.stage, rested.rest) == (Stage.HOLDING, NEUTRAL)
+
+
+def test_the_widest_smile_always_answers() -> None:
+    """However little somebody rested, what is asked for can be shown."""
+    strict = replace(RULES, smile_at=90.0, rise=60.0)
+    challenge = play(strict, [(0.0, 29.0), (0.1, 29.0), (0.9, 89.0), (1.1, 29.0), (1.9, 95.0), (2.0, 95.0)])
+
+    assert challenge.stage is Stage.PASSED
 
 
 @pytest.mark.parametrize(("at", "stage"), [(1.39, Stage.WATCHING), (1.41, Stage.CUED)])
@@ -630,10 +659,14 @@ def test_a_smile_that_is_held_is_not_following() -> None:
 def test_a_face_that_moves_too_little_follows_nothing() -> None:
     """The right word in half a smile is missed for want of a smile; in a smile that never ends, of a change."""
     number = WORDS.index((True, False, True, False, True, False))
-    for least, most, reason in ((10, 49, Reason.NO_SMILE), (61, 80, Reason.NO_EXPRESSION_CHANGE)):
+    halves = ((NEUTRAL, 10, 49, Reason.NO_SMILE), (28.0, 10, 57, Reason.NO_SMILE))
+    for before, least, most, reason in (*halves, (NEUTRAL, 51, 80, Reason.NO_EXPRESSION_CHANGE)):
         person = Person(lambda: 0.4, least=least, most=most)
         challenge = follow(
-            FOLLOW, lambda now, p=person: p.smile(now) if now > 0.5 else NEUTRAL, [drawn(number)] * 2, hear=person.hear
+            FOLLOW,
+            lambda now, p=person, calm=before: p.smile(now) if now > 0.5 else calm,
+            [drawn(number)] * 2,
+            hear=person.hear,
         )
         assert challenge.missed[0] is reason
 
