@@ -37,12 +37,15 @@ INNER: dict[str, set[str]] = {
     "conduct": {"approach", "door", "doorway", "examining", "policy", "settings"},
     "events": {"model", "errors", "conduct"},
     "alerting": {"messages"},
+    "complaints": set(),
+    "sections": {"model", "alerting", "liveness", "pins", "policy", "schedules"},
     "settings": {
         "model",
         "errors",
         "alerting",
         "approach",
         "ballot",
+        "complaints",
         "door",
         "doorway",
         "examining",
@@ -51,6 +54,7 @@ INNER: dict[str, set[str]] = {
         "pins",
         "policy",
         "schedules",
+        "sections",
         "spending",
     },
     # Small tools that know nothing of a door.
