@@ -32,6 +32,7 @@ from smileaccess.model import (
     Sight,
 )
 from smileaccess.rehearsal import play
+from smileaccess.schedules import Schedule
 from tests.builders import make_face
 from tests.fakes_vision import person
 from tests.house import attempt
@@ -240,6 +241,58 @@ class TestEmotions:
         record = recorded(found, found, smiling=found, reason=Reason.EMOTION_MISMATCH, **told)
         assert replayed(record, "").verdict is Verdict.NOW_GRANTED
         assert replayed(record, '[rules]\nemotions = "require"').verdict is Verdict.SAME
+
+
+IN_UTC = '[rules]\ntime_zone = "UTC"\n'
+
+
+class TestHours:
+    """Of a member of the group `day`, who was there at noon of a Monday and in the night after it."""
+
+    NOON, NIGHT = (datetime(2026, 3, 2, hour, tzinfo=UTC) for hour in (12, 23))
+    GROUP = replace(ADA, groups=("day",))
+
+    def at(self, when: datetime, **told: Any) -> Attempt:
+        return replace(granted(**told), opened_at=when, closed_at=when + timedelta(seconds=4))
+
+    @pytest.mark.parametrize(("when", "verdict"), [(NOON, Verdict.SAME), (NIGHT, Verdict.NOW_DENIED)])
+    def test_a_group_with_other_hours_shuts_out_whom_they_do_not_cover(self, when: datetime, verdict: Verdict) -> None:
+        found = replayed(self.at(when), IN_UTC + '[groups]\nday = "mon-fri 08:00-18:00"', [self.GROUP])
+        assert found.verdict is verdict
+        assert found.reason is (None if verdict is Verdict.SAME else Reason.OUTSIDE_SCHEDULE)
+
+    def test_whoever_has_hours_of_their_own_keeps_them(self) -> None:
+        own = replace(self.GROUP, schedule=Schedule.parse("mon 22:00-24:00", "UTC"))
+        assert (
+            replayed(self.at(self.NIGHT), IN_UTC + '[groups]\nday = "mon-fri 08:00-18:00"', [own]).verdict
+            is Verdict.SAME
+        )
+
+    @pytest.mark.parametrize(("day", "verdict"), [("2026-03-02", Verdict.NOW_DENIED), ("2026-03-03", Verdict.SAME)])
+    def test_a_holiday_shuts_out_whoever_comes_by_a_week_s_hours(self, day: str, verdict: Verdict) -> None:
+        own = replace(ADA, schedule=Schedule.parse("mon-fri 08:00-18:00", "UTC"))
+        assert replayed(self.at(self.NOON), f'[rules]\nholidays = ["{day}"]', [own]).verdict is verdict
+
+    @pytest.mark.parametrize(
+        ("hours", "verdict"), [("mon 22:00-24:00", Verdict.NOW_GRANTED), ("tue 22:00-24:00", Verdict.SAME)]
+    )
+    def test_hours_that_cover_it_let_in_who_was_outside_them(self, hours: str, verdict: Verdict) -> None:
+        record = self.at(self.NIGHT, reason=Reason.OUTSIDE_SCHEDULE, challenge="passed")
+        assert replayed(record, IN_UTC + f'[groups]\nday = "{hours}"', [self.GROUP]).verdict is verdict
+
+    def test_where_the_hours_stay_nobody_is_judged_by_them_anew(self) -> None:
+        """The list of today may hold other ones than that of the time."""
+        own = replace(ADA, schedule=Schedule.parse("tue 08:00-09:00", "UTC"))
+        assert replayed(self.at(self.NOON), "[recognition]\nthreshold = 99.2", [own]).verdict is Verdict.SAME
+        record = self.at(self.NIGHT, reason=Reason.OUTSIDE_SCHEDULE, challenge="passed")
+        assert replayed(record, "[recognition]\nthreshold = 99.2").verdict is Verdict.SAME
+
+    def test_disabled_since_then_is_no_matter_of_hours(self) -> None:
+        members = [replace(self.GROUP, status=MemberStatus.DISABLED)]
+        assert (
+            replayed(self.at(self.NOON), IN_UTC + '[groups]\nday = "mon-fri 08:00-18:00"', members).verdict
+            is Verdict.SAME
+        )
 
 
 def test_what_no_rule_here_decides_stays_as_it_was() -> None:

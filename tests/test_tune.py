@@ -76,6 +76,20 @@ class TestTune:
         assert {each["reason_now"] for each in told["now_denied"]} == {"emotion_mismatch"}
         assert told["counts"]["now_denied"] == 2
 
+    def test_what_goes_by_the_calendar_is_tried_too(self, house: House) -> None:
+        hours = ("--group", "day=mon-fri 08:00-18:00", "--holiday", "2026-03-02", "--time-zone", "Europe/Vienna")
+        told = house.run("tune", *hours, "--forbid", "happy", "--json")
+        assert (told.code, told.json()["changes"]) == (
+            0,
+            [
+                "[rules] forbidden_emotions none -> happy",
+                "[rules] holidays none -> 2026-03-02",
+                "[rules] time_zone none -> Europe/Vienna",
+                "[groups] day none -> mon-fri 08:00-18:00",
+            ],
+        )
+        assert {each["reason_now"] for each in told.json()["now_denied"]} == {"emotion_mismatch"}
+
     def test_nothing_is_changed_by_asking(self, house: House) -> None:
         before = house.run("attempts", "verify", "--json").json()["head"], house.config.read_bytes()
         house.run("tune", "--threshold", "99.5")
@@ -86,6 +100,9 @@ class TestTune:
         [
             ((), "give what to try, such as --threshold 99.2"),
             (("--threshold", "0.99"), "0.99 is not in the range 90<=x<=100"),
+            (("--group", "day"), "'day': must be NAME=SCHEDULE, such as 'office=mon-fri 07:00-18:00'"),
+            (("--group", "day=always late", "--time-zone", "UTC"), "[groups] day"),
+            (("--group", "day=always"), '[rules] time_zone = "": must name the zone of [groups]'),
             (("--smile-at", "30"), "neutral_below = 30: must be below smile_at = 30"),
         ],
     )

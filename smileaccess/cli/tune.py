@@ -46,8 +46,22 @@ _CHANGES: Mapping[str, tuple[str, str]] = {
     "smile_at": ("liveness", "smile_at"),
     "emotions": ("rules", "emotions"),
     "required": ("rules", "required_emotions"),
+    "forbidden": ("rules", "forbidden_emotions"),
+    "holidays": ("rules", "holidays"),
+    "time_zone": ("rules", "time_zone"),
 }
-"""Which setting each option stands for."""
+"""Which setting each option stands for; those of `groups` are sections of their own."""
+
+
+def _group(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """Read NAME=SCHEDULE, once for each group."""
+    found: dict[str, str] = {}
+    for each in given:
+        name, equals, schedule = each.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{each!r}: must be NAME=SCHEDULE, such as 'office=mon-fri 07:00-18:00'")
+        found[name.strip()] = schedule.strip()
+    return found
 
 
 def choices(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,16 +69,17 @@ def choices(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(command)
     def gathered(*args: Any, **options: Any) -> Any:
-        told = {name: options.pop(name) for name in _CHANGES}
-        return command(
-            *args, chosen={name: value for name, value in told.items() if value not in {None, ()}}, **options
-        )
+        told = {name: options.pop(name) for name in (*_CHANGES, "groups")}
+        chosen = {name: value for name, value in told.items() if value is not None and value not in ((), {})}
+        return command(*args, chosen=chosen, **options)
 
     decorated: Callable[..., Any] = gathered
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
     return decorated
 
+
+_EMOTION = click.Choice([each.value for each in Emotion if each is not Emotion.UNKNOWN])
 
 _OPTIONS = (
     click.option("--threshold", type=MARK, help="[recognition] threshold."),
@@ -77,9 +92,20 @@ _OPTIONS = (
         "--require",
         "required",
         multiple=True,
-        type=click.Choice([each.value for each in Emotion if each is not Emotion.UNKNOWN]),
+        type=_EMOTION,
         help="[rules] required_emotions; once for each.",
     ),
+    click.option("--forbid", "forbidden", multiple=True, type=_EMOTION, help="[rules] forbidden_emotions; as above."),
+    click.option("--holiday", "holidays", multiple=True, metavar="DAY", help="[rules] holidays; once for each."),
+    click.option(
+        "--group",
+        "groups",
+        multiple=True,
+        metavar="NAME=SCHEDULE",
+        callback=_group,
+        help="A group's schedule in [groups]; once for each.",
+    ),
+    click.option("--time-zone", metavar="ZONE", help="[rules] time_zone, which the groups' schedules are in."),
 )
 
 
@@ -109,6 +135,7 @@ def tune(
       smileaccess tune --threshold 99.2 --since 30d
       smileaccess tune --mode off
       smileaccess tune --emotions require --require happy --central
+      smileaccess tune --group "cleaning=mon-fri 18:00-21:00" --since 90d
     """
     from smileaccess.evaluation.replaying import Verdict  # noqa: PLC0415
 
@@ -143,8 +170,7 @@ def changed(settings: Settings, chosen: Mapping[str, Any]) -> Settings:
     from smileaccess.settings import checked  # noqa: PLC0415 -- pydantic
 
     sections = settings.model_dump()
-    for name, value in chosen.items():
-        section, key = _CHANGES[name]
+    for section, key, value in _settings(chosen):
         sections[section][key] = value
     return checked(sections)
 
@@ -156,15 +182,23 @@ def replayed(attempt: Attempt, known: Mapping[str, Member], present: Ruling, oth
     return replay(attempt, known.get(named(attempt, other) or ""), present, other)
 
 
+def _settings(chosen: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
+    """Return section, name and value of each setting that was chosen."""
+    found = [(*_CHANGES[name], value) for name, value in chosen.items() if name in _CHANGES]
+    return found + [("groups", name, schedule) for name, schedule in chosen.get("groups", {}).items()]
+
+
 def _changes(settings: Settings, chosen: Mapping[str, Any]) -> list[str]:
-    lines = []
-    for name, value in chosen.items():
-        section, key = _CHANGES[name]
-        lines.append(f"[{section}] {key} {_shown(getattr(getattr(settings, section), key))} -> {_shown(value)}")
-    return lines
+    present = settings.model_dump()
+    return [
+        f"[{section}] {key} {_shown(present[section].get(key))} -> {_shown(value)}"
+        for section, key, value in _settings(chosen)
+    ]
 
 
 def _shown(value: Any) -> str:
+    if value in {None, "", ()}:
+        return "none"
     if isinstance(value, tuple):
         return ", ".join(str(each) for each in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -24,7 +24,6 @@ from smileaccess.model import (
     Emotion,
     Evidence,
     Examination,
-    Gesture,
     LivenessMode,
     Member,
     MemberStatus,
@@ -67,6 +66,11 @@ class Ruling:
     examining: ExaminingRules
     policy: Rules
 
+    @property
+    def hours(self) -> tuple[object, ...]:
+        """When whom is let in: what of the rules goes by the calendar."""
+        return self.policy.groups, self.policy.holidays
+
 
 @dataclass(frozen=True, slots=True)
 class Replay:
@@ -84,14 +88,18 @@ def replay(attempt: Attempt, member: Member | None, present: Ruling, other: Ruli
     `member` is the signed member whom `named` tells, as the list has it now, None for nobody. `present` are the rules
     in force, which are taken for those at the time.
     """
-    if attempt.reason in SETTLED:
+    others_hours = present.hours != other.hours
+    if attempt.reason in SETTLED and not (others_hours and attempt.reason is Reason.OUTSIDE_SCHEDULE):
         return Replay(attempt, Verdict.SAME, attempt.reason)
     try:
         answers = _answers(attempt, other.examining)
         best, worst, missing = _range(attempt, answers, present, other)
     except LookupError as error:
         return Replay(attempt, Verdict.UNTOLD, why=str(error))
-    hoped, feared = (_decided(attempt, evidence, member, other.policy) for evidence in (best, worst))
+    hoped, feared = (
+        _decided(attempt, evidence, _as_then(attempt, evidence, member, others_hours), other.policy)
+        for evidence in (best, worst)
+    )
     if hoped.outcome is not feared.outcome:
         return Replay(attempt, Verdict.UNTOLD, why=missing)
     if feared.outcome is attempt.outcome:
@@ -110,14 +118,25 @@ def named(attempt: Attempt, other: Ruling) -> str | None:
 
 
 def _decided(attempt: Attempt, evidence: Evidence, member: Member | None, rules: Rules) -> Decision:
-    """Decide anew, at the attempt's time; against whom nothing spoke then, nothing of that kind does now."""
-    who = evidence.identified
-    if who is not None and who.member_id == attempt.member_id and _admitted(attempt):
-        gesture = Gesture.SMILE if member is None else member.gesture
-        member = Member(who.member_id, 1, "", MemberStatus.ACTIVE, _THEN, None, gesture=gesture)
+    """Decide anew, at the attempt's time."""
     if member is not None and evidence.live and rules.liveness is not LivenessMode.OFF:
         evidence = replace(evidence, gesture=member.gesture)
     return decide(evidence, member, attempt.closed_at or attempt.opened_at, clock_trusted=True, rules=rules)
+
+
+def _as_then(attempt: Attempt, evidence: Evidence, member: Member | None, others_hours: bool) -> Member | None:
+    """Return the member as nothing spoke against them at the time, where nothing did; else as the list has them now.
+
+    By other hours their own schedule, or their groups', speaks anew: both are those of today's list.
+    """
+    who = evidence.identified
+    if who is None or who.member_id != attempt.member_id or not _admitted(attempt):
+        return member
+    then = Member(who.member_id, 1, "", MemberStatus.ACTIVE, _THEN, None)
+    if member is None:
+        return then
+    then = replace(then, gesture=member.gesture)
+    return replace(then, schedule=member.schedule, groups=member.groups) if others_hours else then
 
 
 def _admitted(attempt: Attempt) -> bool:
