@@ -60,6 +60,8 @@ from smileaccess.model import (
     Trigger,
     uuid7,
 )
+from smileaccess.office import CAUSE as OFFICE_HOURS
+from smileaccess.office import OfficeHours
 from smileaccess.orders import TOLD_S, Lock
 from smileaccess.policy import LockOut, decide, next_lock_out
 from smileaccess.reports import REPORTS
@@ -146,9 +148,7 @@ class Controller:
             on_entered=self._somebody_came,
             on_alarm=self._show_rest,
         )
-        self._office_asked = False
-        # Office hours that an operator ended do not begin anew before the next ones.
-        self._office_rests_until = None if released is None else self._office_end(released)
+        self._office = OfficeHours(conduct.office_ends_at, released)
         self._states: dict[str, bool] = {"tamper": False, "fire": False}
         self._moved = False
         self._next_conduct: Conduct | None = None
@@ -443,39 +443,33 @@ class Controller:
 
     # --- office hours
 
-    def _office_end(self, at: datetime) -> datetime | None:
-        """Return when the office hours end that cover a moment (UTC), None where there are none then."""
-        ends_at = self._conduct.office_ends_at
-        return None if ends_at is None else ends_at(at)
-
     def _somebody_came(self, cause: str) -> None:
         """Have the door held unlocked from the first member in on, where it is office hours; on record first."""
         now = self._ports.clock.now()
-        end = self._office_end(now)
-        rests = self._office_rests_until is not None and now < self._office_rests_until
-        busy = self._door.hold is not None or self._door.locked or self._office_asked
-        if cause != "granted" or end is None or rests or busy or not self._clock_trusted():
+        if cause != "granted" or self._door.hold is not None or self._door.locked or not self._clock_trusted():
             return
-        self._office_asked = True
+        end = self._office.begin(now)
+        if end is None:
+            return
         for_s = (end - now).total_seconds()
         detail = {"until": stamp(end)}
         event = DoorEvent(uuid7(), self._name, now, "office_hours_began", "smileaccess", "somebody is in", detail)
         expires = self._ports.clock.monotonic() + RECORDED_S
-        self._jobs.put_down_order(HoldAsked(event, for_s, "office_hours", expires, self._office_answered))
+        self._jobs.put_down_order(HoldAsked(event, for_s, OFFICE_HOURS, expires, self._office_answered))
 
     def _office_answered(self, trouble: str) -> None:
-        self._office_asked = False
+        self._office.answered()
         if trouble:
             log.warning("office hours did not begin", kind="office_hours_failed", error=trouble)
 
     def _check_office_hours(self) -> None:
         """End office hours that the clock, or other settings, do not cover any more; no turn begins after that."""
         hold = self._door.hold
-        if hold is None or hold.cause != "office_hours":
+        if hold is None or hold.cause != OFFICE_HOURS:
             return
         if not self._clock_trusted():
             self._step(doors.HoldEnded("the clock cannot be trusted"))
-        elif self._office_end(self._ports.clock.now()) is None:
+        elif self._office.end(self._ports.clock.now()) is None:
             self._step(doors.HoldEnded("it is not office hours any more"))
 
     # --- an attempt
@@ -623,6 +617,7 @@ class Controller:
         """Let changed rules hold, unless an attempt is under way: that one ends under those it began with."""
         if self._running is None and self._next_conduct is not None:
             self._conduct, self._next_conduct = self._next_conduct, None
+            self._office.ends_at = self._conduct.office_ends_at
 
     # --- operators and the record
 
@@ -717,7 +712,7 @@ class Controller:
         self._step(doors.LockReleased())
         self._step(doors.HoldEnded("an operator released the door"))
         self._lock_out, self._locked_until = LockOut(), now
-        self._office_rests_until = self._office_end(self._ports.clock.now())
+        self._office.released(self._ports.clock.now())
         asked.answer(("", ended))
         log.warning(
             "released by an operator", kind="control_release", who=asked.event.who, why=asked.event.why, ended=ended
@@ -757,7 +752,7 @@ class Controller:
             "held": self._held(now),
             "contact": None if "contact" not in wired else "open" if self._contact.open else "closed",
             "door_alarm": self._contact.in_alarm,
-            "office_hours": self._office_hours(),
+            "office_hours": self._office.status(self._ports.clock.now(), on=self._held_for == OFFICE_HOURS),
             **{name: state if name in wired else None for name, state in self._states.items()},
             "members": self._active,
             "recognizer": self._recognizer_status(now),
@@ -773,13 +768,9 @@ class Controller:
         hold = self._door.hold
         return None if hold is None else {"cause": hold.cause, "for_s": round(hold.until - now)}
 
-    def _office_hours(self) -> dict[str, Any] | None:
-        if self._conduct.office_ends_at is None:
-            return None
-        end, rest = self._office_end(self._ports.clock.now()), self._office_rests_until
-        on = self._door.hold is not None and self._door.hold.cause == "office_hours"
-        ended = end is not None and rest is not None and self._ports.clock.now() < rest
-        return {"on": on, "until": None if end is None else stamp(end), "ended_by_operator": ended}
+    @property
+    def _held_for(self) -> str | None:
+        return None if self._door.hold is None else self._door.hold.cause
 
     def _recognizer_status(self, now: float) -> dict[str, Any]:
         health = self._ports.recognizer.health()

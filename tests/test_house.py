@@ -81,8 +81,9 @@ INNER: dict[str, set[str]] = {
     "control": VALUES | {"ports", "events"},
     "controller": VALUES
     | {"ports", "approach", "canonical", "conduct", "door", "events", "examining", "policy", "recorder", "signals"}
-    | {"contact", "doorway", "jobs", "orders", "reports", "running", "strike"},
+    | {"contact", "doorway", "jobs", "office", "orders", "reports", "running", "strike"},
     "contact": VALUES | {"ports", "doorway"},
+    "office": {"encoding"},
     "jobs": VALUES | {"ports", "events", "examining", "recorder", "running", "supervisor"},
     "supervisor": set(),
     "reports": {"model"},
