@@ -7,6 +7,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 # The older pair that Raspberry Pi OS Bookworm's picamera2 needs; numpy 1.26 has no wheels from Python 3.13 on.
 OLD_PAIR = "opencv-python-headless==4.11.*" "numpy==1.26.*"
+# One more than there are cores: many tests wait for real time to pass.
+WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? n + 1 : 4)))
 # Where a cluster's programs are unpacked; rsync copies a node that joins, and needs libpopt0.
 GALERA ?= $(HOME)/.cache/smileaccess-galera
 GALERA_PACKAGES = galera-4 mariadb-server rsync libpopt0
@@ -80,7 +82,7 @@ types: $(VENV)/.tested
 	$(BIN)/mypy
 
 tests: $(VENV)/.tested debian
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-opencv4: .venv-opencv4/.installed
 	.venv-opencv4/bin/python -m pytest tests/test_vision*.py tests/test_contract_vision.py tests/test_continuity.py tests/test_pictures.py tests/test_embedded.py tests/test_scenes.py tests/test_rehearsal.py

@@ -5,6 +5,7 @@ It follows one face: what another track shows is never counted for it. It does n
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from typing import Any
 
 from smileaccess import liveness
 from smileaccess.ballot import Ballot, Standard
+from smileaccess.curling import LEAST, risen
 from smileaccess.gates import Limits, hindrance
 from smileaccess.gestures import shown
 from smileaccess.liveness import Challenge, LivenessRules, Stage
@@ -23,7 +25,6 @@ from smileaccess.model import (
     Frame,
     Gesture,
     LivenessMode,
-    Pose,
     Purpose,
     Reason,
     Sight,
@@ -95,7 +96,8 @@ class Examining:
         self._asked: Ask | None = None
         self._gestures = gestures
         self._gesture: Gesture | None = None if gestures else Gesture.SMILE
-        self._calm: Pose | None = None
+        self._calm: Face | None = None
+        self._aspect = 1.0
         self._earlier: deque[tuple[float, Face]] = deque()
         self._shows: list[tuple[float, Ask]] = []
         self._now = opened_at
@@ -112,6 +114,8 @@ class Examining:
         face = sight.faces[0]
         if self._clear_since is None:
             self._clear_since = now
+        height, width = sight.frame.pixels.shape[:2]
+        self._aspect = width / height
         self._challenge(sight.frame, face)
         return self._next_ask(Ask(sight.frame, face, Purpose.IDENTITY))
 
@@ -247,13 +251,22 @@ class Examining:
 
     def _answer(self, gesture: Gesture, face: Face, at: float) -> float | None:
         """Let the challenge see a face; return how much of the gesture it shows."""
-        value = shown(gesture, face, self._calm, self.rules.liveness)
+        value = shown(gesture, face, None if self._calm is None else self._calm.pose, self.rules.liveness)
         if value is None:
             return None
         if self.challenge.stage is Stage.WATCHING:
-            self._calm = face.pose
+            self._calm = face
+        elif gesture is Gesture.SMILE and value >= self.rules.liveness.smile_at and self._tilted(face):
+            value = math.nextafter(self.rules.liveness.smile_at, 0.0)
         self._went_on(liveness.observe(self.challenge, self.rules.liveness, value, at))
         return value
+
+    def _tilted(self, face: Face) -> bool:
+        """Say whether what looks like a smile beside the calm face is none of the mouth's own."""
+        calm = self._calm
+        if self.rules.liveness.mode is LivenessMode.SMILE or calm is None or calm.mesh is None or face.mesh is None:
+            return False
+        return risen(calm.mesh, face.mesh, self._aspect) < LEAST
 
     def _went_on(self, challenge: Challenge) -> None:
         before, self.challenge = self.challenge.stage, challenge

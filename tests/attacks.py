@@ -33,7 +33,7 @@ from tests.people import PEOPLE, PHOTOGRAPHED, Album, Person, Picture
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from smileaccess.model import Pixels
+    from smileaccess.model import Pixels, Vector
     from smileaccess.ports import Vision
 
 Cues = Sequence[tuple[float, bool | None]]
@@ -82,6 +82,13 @@ class Studio:
         self.eyes.reset()
         frame = Frame(portrait.pixels, 1, 0.0)
         return as_member(person.name, [self.eyes.embed(frame, self.eyes.look(frame).faces[0])])
+
+    def eyes_on(self, pixels: Pixels) -> Vector:
+        """Return the mesh of the one face in a picture."""
+        self.eyes.reset()
+        mesh = self.eyes.look(Frame(pixels, 1, 0.0)).faces[0].mesh
+        assert mesh is not None
+        return mesh
 
     def still(self, picture: Picture, face_px: float) -> Pixels:
         """Return a person who does not change, as they stand there."""
@@ -222,6 +229,62 @@ def still_print(studio: Studio, person: Person, chance: random.Random, _settings
     return lambda at_s, _cues: light.on(sheet.over(wall, paper, at_s), at_s)
 
 
+def tilted_print(rolled: bool) -> Scene:
+    """A calm print that is tilted about its level axis as the light asks, `rolled` about its upright one or flat."""
+
+    def scene(studio: Studio, person: Person, chance: random.Random, _settings: Settings) -> Show:
+        paper, hand = studio.paper(person.neutral, 150.0), Face(chance)
+        arc = chance.choice((-130.0, 130.0)) if rolled else 0.0
+        rest, asked = chance.choice(((0, 42), (0, -48), (-20, 42), (-42, 48), (42, -48)))
+        light, wall = Light(chance, 0.02), doorway()
+        phase = chance.uniform(0, 6.28)
+
+        def show(at_s: float, cues: Cues) -> Pixels:
+            tilt = rest + (asked - rest) * hand.smile(at_s, cues) + 1.5 * math.sin(1.7 * at_s + phase)
+            place = WIDTH / 2 + 4 * math.sin(1.1 * at_s + phase), HEIGHT / 2 + 3 * math.cos(1.4 * at_s)
+            return light.on(rolled_over(wall, paper, arc, tilt, place), at_s)
+
+        return show
+
+    return scene
+
+
+def rolled_over(behind: Pixels, paper: Pixels, arc: float, tilt: float, place: tuple[float, float]) -> Pixels:
+    """Return a print before a background, rolled to an arc about its upright axis and then tilted, both in degrees.
+
+    The camera is three of its widths away; a positive arc bulges toward it. Upright strips are drawn from the back.
+    """
+    height, width = paper.shape[:2]
+    across, down = np.linspace(0, width - 1, 61), np.array([0.0, height - 1.0])
+    columns, rows = np.meshgrid(across - width / 2, down - height / 2)
+    radius = width / math.radians(arc) if arc else math.inf
+    x = radius * np.sin(columns / radius) if arc else columns
+    near = radius * (np.cos(columns / radius) - 1) if arc else np.zeros_like(columns)
+    cos, sin = math.cos(math.radians(tilt)), math.sin(math.radians(tilt))
+    y, z = rows * cos - near * sin, rows * sin + near * cos
+    size = 3.0 * width / (3.0 * width - z)
+    corners = np.dstack([place[0] + x * size, place[1] + y * size]).astype(np.float32)
+    seen = behind.copy()
+    for strip in np.argsort(z.mean(axis=0)[:-1], kind="stable"):
+        quad = np.array([corners[0, strip], corners[0, strip + 1], corners[1, strip + 1], corners[1, strip]])
+        if quad[1, 0] <= quad[0, 0]:  # turned away
+            continue
+        left, right = across[strip], across[strip + 1]
+        source = np.array([[left, 0], [right, 0], [right, height - 1], [left, height - 1]], np.float32)
+        low, high = np.floor(quad.min(axis=0)).astype(int), np.ceil(quad.max(axis=0)).astype(int) + 1
+        low, high = np.clip(low, 0, (WIDTH, HEIGHT)), np.clip(high, 0, (WIDTH, HEIGHT))
+        if not (high > low).all():
+            continue
+        matrix = cv2.getPerspectiveTransform(source, (quad - low.astype(np.float32)))
+        size_there = (int(high[0] - low[0]), int(high[1] - low[1]))
+        drawn = cv2.warpPerspective(paper, matrix, size_there)
+        mask = np.zeros(size_there[::-1], np.uint8)
+        cv2.fillConvexPoly(mask, np.rint(quad - low).astype(np.int32), 1)
+        part = seen[low[1] : high[1], low[0] : high[0]]
+        part[mask > 0] = drawn[mask > 0]
+    return seen
+
+
 def swapped(how: str) -> Scene:
     """Two prints, a calm and a smiling one, swapped on the cue: by a `cut`, a `slide`, or behind a `hand`."""
 
@@ -347,6 +410,8 @@ KINDS: Mapping[str, Scene] = MappingProxyType(
     {
         "genuine": genuine,
         "print": still_print,
+        "tilt of a flat print": tilted_print(rolled=False),
+        "tilt of a rolled print": tilted_print(rolled=True),
         "swap by a cut": swapped("cut"),
         "swap by a slide": swapped("slide"),
         "swap behind a hand": swapped("hand"),
@@ -358,7 +423,7 @@ KINDS: Mapping[str, Scene] = MappingProxyType(
     }
 )
 
-NEVER = tuple(kind for kind in KINDS if kind.startswith(("print", "swap", "stranger")))
+NEVER = tuple(kind for kind in KINDS if kind.startswith(("print", "tilt", "swap", "stranger")))
 """The attacks that may not pass at all."""
 
 

@@ -68,17 +68,28 @@ def make_face(
 ) -> Face:
     """Return a face; `gap` is open between its lips, in hundredths of the nose's length, None without a mesh."""
     landmarks = ((0.45, 0.4), (0.55, 0.4), (0.5, 0.45), (0.46, 0.52), (0.54, 0.52))
-    mesh = make_mesh(gap)
+    mesh = None if gap is None else make_mesh(box, smile or 0.0, gap)
     return Face(box, 0.95, track, landmarks, quality or make_quality(), pose, smile, eyes_open, 0.0, mesh=mesh)
 
 
-def make_mesh(gap: float | None) -> Vector | None:
-    """Return a mesh whose nose is a tenth of the picture long, with lips so far apart."""
-    if gap is None:
-        return None
-    points = np.zeros((478, 2), np.float32)
-    points[168], points[2], points[13], points[14] = (0.5, 0.4), (0.5, 0.5), (0.5, 0.55), (0.5, 0.55 + gap / 1000)
-    return points
+_SPREAD = np.random.default_rng(0).uniform(0.0, 1.0, (478, 2))
+
+
+def make_mesh(box: Box, smile: float, gap: float) -> Vector:
+    """Return a mesh that fills a box: lips `gap` apart, in hundredths of the nose, their corners up by `smile`.
+
+    What is not eyes, nose, chin or mouth lies anywhere, at the same places each time.
+    """
+    raised = 0.12 * smile / 100
+    places = {
+        **{33: (0.25, 0.4), 263: (0.75, 0.4), 168: (0.5, 0.4), 2: (0.5, 0.65), 152: (0.5, 1.0)},
+        **{0: (0.5, 0.74), 13: (0.5, 0.75), 14: (0.5, 0.75 + 0.25 * gap / 100), 17: (0.5, 0.8 + 0.25 * gap / 100)},
+        **{61: (0.35, 0.77 - raised), 291: (0.65, 0.77 - raised)},
+    }
+    mesh = _SPREAD.copy()
+    for point, place in places.items():
+        mesh[point] = place
+    return (mesh * (box.width, box.height) + (box.left, box.top)).astype(np.float32)
 
 
 def make_sight(*faces: Face, sequence: int = 1, at: float = 0.0, brightness: float = 50.0) -> Sight:

@@ -31,6 +31,7 @@ from smileaccess.model import (
     Sight,
     Template,
 )
+from tests.builders import make_mesh
 
 if TYPE_CHECKING:
     from smileaccess.model import Pixels, Vector
@@ -119,7 +120,7 @@ class FakeVision:
             eyes_open=90.0,
             mouth_open=5.0,
             emotions={Emotion.HAPPY: smile, Emotion.CALM: 100 - smile},
-            mesh=np.full((478, 2), box.center, np.float32),
+            mesh=make_mesh(box, smile, gap=5.0),
         )
 
     def _track(self, who: int, box: Box) -> int:

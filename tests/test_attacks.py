@@ -17,6 +17,8 @@ from tests.attacks import KINDS, NEVER, Studio, attempt, granted
 ASKING = (LivenessMode.NEUTRAL_THEN_SMILE, LivenessMode.FOLLOW_THE_LIGHT)
 RUNS = {
     "print": range(10),
+    "tilt of a flat print": range(5),
+    "tilt of a rolled print": range(5),
     "swap by a cut": range(4),
     "swap by a slide": range(3),
     "swap behind a hand": range(3),

@@ -172,6 +172,27 @@ def test_a_member_who_smiles_on_cue() -> None:
     assert Counter(ask.purpose for ask in session.asked) == {Purpose.IDENTITY: 2, Purpose.EXPRESSION: 1}
 
 
+@pytest.mark.parametrize("mode", [LivenessMode.NEUTRAL_THEN_SMILE, LivenessMode.FOLLOW_THE_LIGHT])
+def test_a_smile_without_a_mouth_that_moves_is_a_tilted_picture(mode: LivenessMode) -> None:
+    """However much of a smile is measured: beside the calm face the mouth stayed where it was."""
+    session = Session(replace(RULES, liveness=replace(RULES.liveness, mode=mode))).identified()
+    calm = make_face(NEUTRAL)
+    while not session.complete and session.now < 20:
+        session.see(make_sight(replace(make_face(SMILING), mesh=calm.mesh)))
+
+    assert not session.evidence.live
+    assert session.evidence.liveness in {Reason.NO_SMILE, Reason.NO_EXPRESSION_CHANGE}
+    assert all(ask.purpose is Purpose.IDENTITY for ask in session.asked)
+
+
+def test_where_no_calm_face_is_asked_for_the_mouth_need_not_have_moved() -> None:
+    """One smiling frame is all that mode = "smile" looks at."""
+    session = Session(replace(RULES, liveness=replace(RULES.liveness, mode=LivenessMode.SMILE)))
+    session.shown_until(lambda: session.examining.challenge.over, SMILING)
+
+    assert session.examining.challenge.stage is Stage.PASSED
+
+
 def test_the_question_is_about_the_frame_and_face_that_were_seen() -> None:
     """A question carries the very frame and face it is about."""
     session = Session()

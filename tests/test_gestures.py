@@ -15,7 +15,7 @@ from smileaccess.gestures import MARKS, shown
 from smileaccess.liveness import LivenessRules
 from smileaccess.model import Face, Frame, Gesture, Pose
 from smileaccess.vision.eyes import LocalEyes
-from tests.builders import STRAIGHT, make_face, make_mesh
+from tests.builders import PLACE, STRAIGHT, make_face, make_mesh
 from tests.fakes_vision import photograph
 
 RULES = LivenessRules(smile_at=50.0, neutral_below=30.0)
@@ -95,7 +95,7 @@ def test_what_was_not_measured_is_not_known(gesture: Gesture, face: Face) -> Non
 @pytest.mark.parametrize("gesture", [Gesture.TURN, Gesture.OPEN_MOUTH])
 def test_what_is_no_number_stays_none(gesture: Gesture) -> None:
     """It is neither calm nor shown."""
-    face = replace(turned(math.nan), mesh=make_mesh(math.nan))
+    face = replace(turned(math.nan), mesh=make_mesh(PLACE, 5.0, math.nan))
 
     assert math.isnan(shown(gesture, face, STRAIGHT, RULES) or 0.0)
 
@@ -103,9 +103,9 @@ def test_what_is_no_number_stays_none(gesture: Gesture) -> None:
 @given(st.floats(-90, 90), st.floats(-90, 90), st.floats(0, 100), st.sampled_from(Gesture))
 def test_the_scale_is_never_left(yaw: float, calm: float, mouth: float, gesture: Gesture) -> None:
     """However far somebody turns, it is 0 to 100, and the more the farther."""
-    less = shown(gesture, replace(turned(yaw), mesh=make_mesh(mouth)), Pose(calm, 0, 0), RULES)
+    less = shown(gesture, replace(turned(yaw), mesh=make_mesh(PLACE, 5.0, mouth)), Pose(calm, 0, 0), RULES)
     away = math.copysign(5, yaw - calm)
-    more = shown(gesture, replace(turned(yaw + away), mesh=make_mesh(mouth + 5)), Pose(calm, 0, 0), RULES)
+    more = shown(gesture, replace(turned(yaw + away), mesh=make_mesh(PLACE, 5.0, mouth + 5)), Pose(calm, 0, 0), RULES)
 
     assert less is not None
     assert more is not None

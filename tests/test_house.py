@@ -33,7 +33,8 @@ INNER: dict[str, set[str]] = {
     "reporting": {"model"},
     "ballot": {"model"},
     "gestures": {"model", "liveness"},
-    "examining": {"model", "ballot", "gates", "gestures", "liveness"},
+    "curling": {"model"},
+    "examining": {"model", "ballot", "curling", "gates", "gestures", "liveness"},
     "conduct": {"approach", "door", "doorway", "examining", "policy", "settings"},
     "events": {"model", "errors", "conduct"},
     "alerting": {"messages"},
@@ -103,6 +104,7 @@ PURE = {
     "orders",
     "gates",
     "gestures",
+    "curling",
     "examining",
     "signals",
     "canonical",
@@ -124,7 +126,11 @@ PURE_LIBRARY = {
     *("types", "typing", "uuid"),
 }
 
-RECKONING = {"evaluation.measuring": {"numpy", "numpy.typing"}, "schedules": {"zoneinfo"}}
+RECKONING = {
+    "curling": {"numpy"},
+    "evaluation.measuring": {"numpy", "numpy.typing"},
+    "schedules": {"zoneinfo"},
+}
 """Pure modules that reckon with more: numbers beyond Python's own lists, the world's time zones, the system's data."""
 
 ADAPTERS = {"vision", "recognizers", "cameras", "panels", "records", "supervision"}
