@@ -39,16 +39,16 @@ TOPICS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 DEFAULT_TOPICS = tuple(topic for topic in TOPICS if topic != "orders")
 
-OVER: Mapping[str, str] = MappingProxyType(
+OVER: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "held_open_over": "held_open",
-        "tamper_cleared": "tampered",
-        "fire_cleared": "fire",
-        "database_back": "database_away",
-        "recognizer_back": "recognizer_alarm",
-        "camera_back": "camera_lost",
-        "strike_back": "strike_lost",
-        "hold_over": "control_hold",
+        "held_open_over": ("held_open",),
+        "tamper_cleared": ("tampered",),
+        "fire_cleared": ("fire",),
+        "database_back": ("database_away",),
+        "recognizer_back": ("recognizer_alarm",),
+        "camera_back": ("camera_lost",),
+        "strike_back": ("strike_lost",),
+        "hold_over": ("control_hold", "office_hours_began"),
     }
 )
 """What ends what."""
@@ -137,7 +137,7 @@ class Limiter:
             return []
         alert = self._with_beginning(alert)
         held = self._held.get(alert.kind)
-        if held is None and self._free(now):
+        if held is None and (alert.grave or self._free(now)):
             return [self._send(alert, now)]
         held = held or _Held(now)
         self._held[alert.kind] = replace(
@@ -153,7 +153,7 @@ class Limiter:
                 continue
             if held.last is None:
                 del self._held[kind]
-            elif self._free(now):
+            elif held.last.grave or self._free(now):
                 told.append(self._send(self._summed(held.last, held), now))
         return told
 
@@ -161,7 +161,8 @@ class Limiter:
     def next_deadline(self) -> float | None:
         """When `due` has something to say or to forget, None where nothing is held back."""
         free_at = self._sent[0] + HOUR_S if len(self._sent) >= self._rules.per_hour else 0.0
-        return min((max(held.until, free_at if held.count else 0.0) for held in self._held.values()), default=None)
+        waits = ((held.until, held.last is not None and not held.last.grave) for held in self._held.values())
+        return min((max(until, free_at) if bound else until for until, bound in waits), default=None)
 
     def _send(self, alert: Alert, now: float) -> Alert:
         self._sent.append(now)
@@ -178,8 +179,9 @@ class Limiter:
 
     def _with_beginning(self, alert: Alert) -> Alert:
         """Remember when a trouble began, and tell that of its end."""
-        trouble = OVER.get(alert.kind)
-        if trouble is None:
+        troubles = OVER.get(alert.kind)
+        if troubles is None:
             self._began.setdefault(alert.kind, alert.at)
             return alert
-        return replace(alert, since=self._began.pop(trouble, None))
+        began = [self._began.pop(trouble) for trouble in troubles if trouble in self._began]
+        return replace(alert, since=max(began, default=None))

@@ -6,6 +6,7 @@ It moves no strike: that who was let through has closed the door is told to the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -63,6 +64,10 @@ class Contact:
         """When time alone will next change something (monotonic seconds)."""
         times = (doorways.next_deadline(self._doorway), self._sound_at)
         return min((t for t in times if t is not None), default=None)
+
+    def begin(self) -> None:
+        """Take a door that is found open from now on as one that was open before: the panel reports it at once."""
+        self._doorway = replace(self._doorway, settles_at=Doorway.at(self._clock.monotonic()).settles_at)
 
     def hear(self, event: doorways.DoorwayEvent, rules: DoorwayRules) -> None:
         """Take what happened, and tell of what it means."""

@@ -128,6 +128,7 @@ class Controller:
         self._jobs = Jobs(ports, self._queue.put)
         self._door = Door(locked=lock is not None)
         self._lock = lock
+        self._locks_on_their_way = 0
         self._lock_told_at = ports.clock.monotonic()
         self._running: Running | None = None
         self._members: Mapping[str, Member] = {}
@@ -169,6 +170,7 @@ class Controller:
 
     def run(self) -> None:
         """Handle events until the door has stopped."""
+        self._contact.begin()
         while self._door.phase is not Phase.STOPPED:
             self._ports.supervisor.alive()
             self._ports.supervisor.status(self.status_line)
@@ -333,7 +335,7 @@ class Controller:
         if self._conduct.approach == "attempt":
             if self._rest.heard(self._ports.clock.monotonic()):
                 self._request(Trigger.APPROACH)
-        elif self._conduct.approach == "wake" and self.idle:
+        elif self._conduct.approach == "wake" and self.idle and not self._contact.in_alarm:
             self._awake_until = self._ports.clock.monotonic() + AWAKE_S
             self._ports.panel.signal(Signal.AWAKE)
             self._ports.camera.prepare()
@@ -625,6 +627,7 @@ class Controller:
         """Lock at once, whatever becomes of the record; an attempt under way ends."""
         now = self._ports.clock.monotonic()
         self._lock = self._lock or Lock(asked.event.at, asked.event.who)
+        self._locks_on_their_way += 1
         self._lock_told_at = now
         running = self._running
         self._step(doors.LockOrdered())
@@ -665,31 +668,29 @@ class Controller:
             return
         self._moved = False
         self._step(doors.UnlockRecorded(asked.expires))
-        asked.answer(self._what_happened())
-        log.info(
-            "unlocked by an operator",
-            kind="control_unlock",
-            who=asked.event.who,
-            why=asked.event.why,
-            moved=self._moved,
-        )
+        trouble = self._what_happened()
+        asked.answer(trouble)
+        if trouble:
+            log.warning("an operator's order was not carried out", kind="order_failed", order="unlock", error=trouble)
+        else:
+            log.info("unlocked by an operator", kind="control_unlock", who=asked.event.who, why=asked.event.why)
 
     def _hold(self, asked: HoldAsked, error: RecordsError | None) -> None:
         now = self._ports.clock.monotonic()
         if error is not None or now >= asked.expires:
+            if error is None:
+                self._note("hold_over", "not on record in time", {"cause": asked.cause})
             asked.answer("the hold could not be put on record in time")
             return
         self._moved = False
         self._step(doors.HoldRecorded(doors.Hold(now + asked.for_s, asked.cause), asked.expires))
-        asked.answer(self._what_happened())
-        log.warning(
-            "the door is held unlocked",
-            kind=asked.event.kind,
-            who=asked.event.who,
-            why=asked.event.why,
-            for_s=round(asked.for_s),
-            moved=self._moved,
-        )
+        trouble = self._what_happened()
+        asked.answer(trouble)
+        if trouble:
+            log.warning("an operator's order was not carried out", kind="order_failed", order="hold", error=trouble)
+            return
+        who, why = asked.event.who, asked.event.why
+        log.warning("the door is held unlocked", kind=asked.event.kind, who=who, why=why, for_s=round(asked.for_s))
 
     def _what_happened(self) -> str:
         """Return why the strike did not move, empty where it did."""
@@ -700,16 +701,19 @@ class Controller:
     def _release(self, asked: ReleaseAsked, error: RecordsError | None) -> None:
         now = self._ports.clock.monotonic()
         if error is not None or now >= asked.expires:
+            if error is None and self._lock is not None:  # a restart reads the record: the lock stands there, too
+                self._note("lock_kept", "a release came too late", {"locked": self._lock.told()})
             asked.answer(("the release could not be put on record in time", ()))
             return
         standing = {
-            "lock": self._lock is not None,
+            "lock": self._lock is not None and not self._locks_on_their_way,
             "hold": self._door.hold is not None,
             "lock-out": now < self._locked_until,
         }
         ended = tuple(name for name, stood in standing.items() if stood)
-        self._lock = None
-        self._step(doors.LockReleased())
+        if not self._locks_on_their_way:  # one ordered after this release stands
+            self._lock = None
+            self._step(doors.LockReleased())
         self._step(doors.HoldEnded("an operator released the door"))
         self._lock_out, self._locked_until = LockOut(), now
         self._office.released(self._ports.clock.now())
@@ -719,6 +723,7 @@ class Controller:
         )
 
     def _locked(self, asked: LockAsked, error: RecordsError | None) -> None:
+        self._locks_on_their_way -= 1
         if error is None:
             asked.answer("")
             return

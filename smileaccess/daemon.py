@@ -44,7 +44,7 @@ RESTART_SECTIONS = frozenset({"camera", "panel", "gpio", "records", "mysql", "al
 STOP_S = 5.0
 """Seconds that a worker may take at the stop for what it was given before."""
 
-RELEASED = timedelta(days=2)
+RELEASED = timedelta(days=9)
 """How far back an operator's release still matters: no lock-out and no count of refusals lasts as long."""
 
 REPLAYED = 500
@@ -104,7 +104,11 @@ class Daemon:
             controller = self._start(stack)
             if self._stop_asked:
                 controller.put(StopAsked())
-            controller.run()
+            try:
+                controller.run()
+            except Exception:  # the main thread's root: told while there is still somebody to tell it
+                log.exception("the controller failed; the daemon stops", kind="crashed")
+                raise
             self._supervisor.stopping()
             log.info("stopping", kind="stopping")
         log.info("stopped", kind="stop", door=self._name)
@@ -189,9 +193,9 @@ class Daemon:
         stack.callback(upkeep.close)
         if self._fleet is not None:
             self._fleet.start()
+        controller.put(Noted(self._event("start", lock)))  # before any order: the newest line tells of a lock
         server.start()
         stack.callback(server.close)
-        controller.put(Noted(self._event("start", lock)))
         stack.callback(lambda: ports.writing.submit(lambda: recorder.event_later(self._event("stop"))))
         stack.callback(self._lock)
         return controller

@@ -257,6 +257,8 @@ def step(door: Door, event: DoorEvent, now: float, rules: DoorRules) -> tuple[Do
     Time is dealt with first, so that an event which comes after a deadline finds the door as the deadline left it.
     An event that fits no state (a result of an attempt that is over) changes nothing.
     """
+    if isinstance(event, HoldEnded | LockOrdered | Stopped):
+        door = replace(door, renew_at=None)  # no turn begins at the moment that the hold ends
     door, commands = _pass_time(door, now, rules)
     door, more = _react(door, event, now, rules)
     return door, (*commands, *more), next_deadline(door)
@@ -326,7 +328,7 @@ def _react(door: Door, event: DoorEvent, now: float, rules: DoorRules) -> tuple[
 def _react_to_order(door: Door, event: DoorEvent, now: float, rules: DoorRules) -> tuple[Door, tuple[Command, ...]]:
     match event:
         case HoldRecorded() if now < min(event.expires, event.hold.until) and not door.locked:
-            return _take_turn(replace(door, hold=event.hold), now, rules, event.hold.cause)
+            return _begin_hold(door, event.hold, now, rules)
         case HoldEnded() if door.hold is not None:
             return _end_hold(door, now, event.why)
         case LockOrdered():
@@ -337,6 +339,16 @@ def _react_to_order(door: Door, event: DoorEvent, now: float, rules: DoorRules) 
             return _relock_early(door, now, rules)
         case _:
             return door, ()
+
+
+def _begin_hold(door: Door, hold: Hold, now: float, rules: DoorRules) -> tuple[Door, tuple[Command, ...]]:
+    """Begin a hold, or let the one that stands go on where it lasts longer."""
+    standing = door.hold
+    if standing is not None and standing.until >= hold.until:
+        return _take_turn(door, now, rules, standing.cause)
+    over = () if standing is None else (HoldOver(standing.cause, "a longer hold takes its place"),)
+    door, commands = _take_turn(replace(door, hold=hold), now, rules, hold.cause)
+    return door, (*over, *commands)
 
 
 def _begin(door: Door, event: Requested, now: float, rules: DoorRules) -> tuple[Door, tuple[Command, ...]]:

@@ -38,7 +38,7 @@ class Passage:
     """What the strike was energized for, and until when an opening belongs to it (monotonic seconds).
 
     `attempt` is the id of the attempt that was granted. Once it is `used`, nobody is waited for any more; `opened` says
-    that the door was opened for it, and did not stand open before.
+    that the door was opened for it, and did not stand open before; `shared`, that somebody else goes out meanwhile.
     """
 
     cause: str
@@ -46,6 +46,7 @@ class Passage:
     until: float
     used: bool = False
     opened: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +228,7 @@ def _free(doorway: Doorway, event: Freed, now: float) -> tuple[Doorway, tuple[Re
     before = doorway.passage
     if before is not None and not before.used and before.cause in ENTRIES and event.cause not in ENTRIES:
         # Somebody goes out while another one is expected: whoever opens, the one who was let in may come.
-        return replace(doorway, passage=replace(before, until=max(before.until, until))), ()
+        return replace(doorway, passage=replace(before, until=max(before.until, until), shared=True)), ()
     stands_open = doorway.opened_at is not None
     doorway = replace(doorway, passage=Passage(event.cause, event.attempt, until, used=stands_open))
     told = _missed(before)
@@ -266,7 +267,8 @@ def _close(doorway: Doorway, opened_at: float, now: float, rules: DoorwayRules) 
     told: tuple[Remark, ...] = (HeldOpenOver(now - opened_at),) if doorway.alarmed else ()
     passage = doorway.passage
     doorway = replace(doorway, opened_at=None, too_long_at=None, alarmed=False, forced=False)
-    if rules.relock_on_close and passage is not None and passage.opened and not doorway.held:
+    alone = passage is not None and passage.opened and not passage.shared
+    if rules.relock_on_close and passage is not None and alone and not doorway.held:
         doorway = replace(doorway, passage=replace(passage, until=min(passage.until, now + GRACE_S)))
         told = (*told, RelockNow())
     return doorway, told

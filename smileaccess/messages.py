@@ -314,6 +314,12 @@ _STRIKE = {
         "`smileaccess door release` ends it.",
         WARNING,
     ),
+    "order_failed": Message(
+        "An operator's order was not carried out",
+        "It is on record, and the strike did not move: the door was locked meanwhile, or the strike failed: see ERROR.",
+        "`smileaccess door status` shows how the door stands; give the order again once the cause is gone.",
+        WARNING,
+    ),
     "office_hours_began": Message(
         "Office hours began: the door is unlocked",
         "The first member came in while [office_hours] schedule holds: anybody can come in until it ends.",

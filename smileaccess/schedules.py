@@ -164,11 +164,10 @@ def days(text: str) -> Iterator[date]:
         day, end = date.fromisoformat(first.strip()), date.fromisoformat((last or first).strip())
     except ValueError as error:
         raise ValueError(f"{text!r}: must be a day or two, such as 2026-12-25 or 2026-12-24..2026-12-26") from error
-    if not day <= end <= day + timedelta(days=LONGEST_HOLIDAY):
+    if not 0 <= (end - day).days <= LONGEST_HOLIDAY:
         raise ValueError(f"{text!r}: must end after it begins, and within {LONGEST_HOLIDAY} days")
-    while day <= end:
-        yield day
-        day += timedelta(days=1)
+    for number in range(day.toordinal(), end.toordinal() + 1):
+        yield date.fromordinal(number)
 
 
 def zone_named(name: str) -> ZoneInfo:

@@ -204,6 +204,9 @@ def make_alerts(settings: Settings, on_crash: Callable[[], None]) -> Alerts | No
     from smileaccess.errors import AlertsUnavailable  # noqa: PLC0415
     from smileaccess.supervision import alerts  # noqa: PLC0415
 
+    if settings.log.level in {"warning", "error"}:
+        told = f'settings: [log] level = "{settings.log.level}": must be "info" or "debug" where alerts have a channel'
+        raise SettingsError([f"{told}, since they are made of the log's lines"])
     if not alerts.available():
         raise AlertsUnavailable("alerts: Apprise is not installed: run `pip install 'smileaccess[alerts]'`")
     return alerts.Alerts(settings.door.name, addresses, Limiter(settings.alert_rules()), on_crash=on_crash)

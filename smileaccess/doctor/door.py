@@ -110,6 +110,8 @@ def alerts(site: Site) -> Iterator[Remark]:
         return
     if not channels:
         yield fine("no channel: alarms are told in the journal only")
+    elif (level := site.settings.log.level) in {"warning", "error"}:
+        yield fault(f'[log] level = "{level}" hides what alerts are made of', 'set it to "info"')
     elif not available():
         yield fault("Apprise is not installed: no alert leaves", "`pip install 'smileaccess[alerts]'`")
     else:
