@@ -381,8 +381,11 @@ class Examining:
 
         Whoever takes a picture away once it has failed must not be taken for nobody.
         """
-        involved = self.identified is not None or self.challenge.stage is Stage.CUED
-        return involved and self._hindrance() not in {None, Reason.MULTIPLE_FACES}
+        cued = self.challenge.stage is Stage.CUED
+        # Somebody may step up beside a member. But where a recording guesses at the light, each guess counts.
+        guessed = bool(self.challenge.missed) or (cued and bool(self.challenge.word))
+        excused = {None} if guessed else {None, Reason.MULTIPLE_FACES}
+        return (cued or guessed or self.identified is not None) and self._hindrance() not in excused
 
     def _hindrance(self) -> Reason | None:
         """Return the commonest hindrance of the last `patience_s`, where no frame in them was clear."""

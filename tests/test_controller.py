@@ -48,7 +48,7 @@ from smileaccess.model import (
     Signal,
     Trigger,
 )
-from smileaccess.orders import TOLD_S, Lock, standing_lock
+from smileaccess.orders import TELLING, TOLD_S, Lock, standing_lock
 from smileaccess.policy import EmotionRule, LockOut
 from smileaccess.reports import REPORTS
 from tests.builders import ANN, BOB, make_event, make_face, make_member, make_quality, make_sight
@@ -1567,6 +1567,82 @@ def came_in(rig: Rig) -> Rig:
     return rig
 
 
+def test_a_lock_ordered_after_a_release_stands() -> None:
+    """Whichever comes on record first: the newer order is the one that holds."""
+    rig = Rig()
+    released = rig.release()
+    answers = rig.lock()
+    rig.settle()
+
+    assert (answers, released) == ([""], [("", ())])
+    assert rig.status()["operator_lock"] is not None
+    assert told_last(rig) is not None
+
+
+def test_a_release_refused_as_late_lifts_no_lock_at_the_next_start() -> None:
+    """The record is what a start reads: it says that the lock goes on."""
+    rig = Rig()
+    rig.lock()
+    rig.settle()
+    answers = rig.release(in_s=1.0)
+    rig.clock.time += 2.0
+    rig.settle()
+
+    assert answers[0][0] == "the release could not be put on record in time"
+    assert rig.status()["operator_lock"] is not None
+    assert told_last(rig) is not None
+
+
+def told_last(rig: Rig) -> Lock | None:
+    """Return the lock that a start would find on record."""
+    return standing_lock([event for event in rig.records.put_down if event.kind in TELLING][-1])
+
+
+def test_a_hold_refused_as_late_is_over_on_record() -> None:
+    rig = Rig()
+    rig.hold(60.0, in_s=1.0)
+    rig.clock.time += 2.0
+    assert orders(rig) == ["control_hold", "hold_over"]
+    assert rig.status()["held"] is None
+
+
+def test_an_order_that_moved_nothing_is_not_told_as_carried_out() -> None:
+    """A lock overtook the hold: the journal says what became of it."""
+    with structlog.testing.capture_logs() as lines:
+        rig = Rig()
+        answers = rig.hold(60.0)
+        rig.lock()
+        rig.settle()
+
+    assert "an operator has locked the door" in answers[0]
+    assert [line["kind"] for line in lines if line["kind"] in {"control_hold", "order_failed"}] == ["order_failed"]
+
+
+def test_an_alarm_is_not_hidden_by_who_comes_near() -> None:
+    """An approach wakes the panel, but not one that calls for the door to be closed."""
+    contact = DoorwayRules(contact=True, forced=True)
+    for forced, shown in ((False, Signal.AWAKE), (True, Signal.ALARM)):
+        rig = Rig(replace(CONDUCT, doorway=contact, approach="wake"))
+        rig.wait(60.0)
+        if forced:
+            rig.press(DoorInput.DOOR_OPENED)
+        rig.press(DoorInput.APPROACH)
+        assert rig.panel.signals[-1] is shown
+
+
+@pytest.mark.parametrize(("for_s", "held_for"), [(60.0, "office_hours"), (2 * OFFICE_S, "hold")])
+def test_a_hold_in_office_hours_cuts_them_not_short(for_s: float, held_for: str) -> None:
+    """The longer one goes on; what it takes the place of is over on record."""
+    rig = came_in(Rig(office()))
+    rig.wait(60.0)
+    rig.hold(for_s)
+    rig.settle()
+    rig.wait(70.0)
+
+    assert rig.status()["held"]["cause"] == held_for
+    assert ("hold_over" in orders(rig)) is (held_for == "hold")
+
+
 def test_office_hours_begin_with_the_first_member_in() -> None:
     """On record before the door stays unlocked, and they end with their span."""
     rig = Rig(office())
@@ -1658,8 +1734,10 @@ def test_they_end_where_the_clock_or_the_settings_say_so(how: str) -> None:
         rig.clock.epoch += timedelta(hours=2)
     else:
         rig.tell(ConductChanged(CONDUCT))
+    before = energized(rig.journal)
     rig.wait(12.0)
     assert (rig.panel.held, orders(rig)) == (False, ["office_hours_began", "hold_over"])
+    assert energized(rig.journal) == before, "no turn begins once they are over"
 
 
 def test_office_hours_that_cannot_be_recorded_do_not_begin(lines: list[Any]) -> None:

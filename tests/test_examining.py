@@ -691,6 +691,17 @@ def test_another_person_who_comes_along_is_told_as_such() -> None:
     assert (session.evidence.track_lost, session.evidence.hindrance) == (False, Reason.MULTIPLE_FACES)
 
 
+def test_a_second_face_makes_no_guess_at_the_light_free() -> None:
+    """A recording that sees that it guessed wrong shall not end as somebody's picture: it counts."""
+    follow = replace(RULES, liveness=replace(RULES.liveness, mode=LivenessMode.FOLLOW_THE_LIGHT))
+    session = Session(follow).identified()
+    session.shown_until(lambda: session.examining.challenge.stage is Stage.CUED)
+    for _ in range(40):
+        session.see(make_sight(make_face(NEUTRAL), make_face(NEUTRAL, track=2)))
+
+    assert session.evidence.track_lost
+
+
 # A recognizer that bills, and one behind it
 
 

@@ -299,7 +299,48 @@ def test_what_no_rule_here_decides_stays_as_it_was() -> None:
     """Faults, bad pictures, locks, and what a member may: denied as before, whatever the threshold."""
     for reason in SETTLED:
         record = recorded({"m_ada": 99.4}, {"m_ada": 99.4}, smiling={"m_ada": 99.4}, reason=reason, challenge="passed")
-        assert replayed(record, '[recognition]\nthreshold = 90.0\n[liveness]\nmode = "off"').verdict is Verdict.SAME
+        assert replayed(record, "[recognition]\nthreshold = 90.0").verdict is Verdict.SAME
+
+
+@pytest.mark.parametrize("reason", [Reason.TRACK_LOST, Reason.MULTIPLE_FACES, Reason.SPENDING_CAP])
+def test_what_came_after_the_member_was_known_may_not_have_come(reason: Reason) -> None:
+    """Without a sign of life to wait for the door was open by then; of whom nobody knew yet, it was not."""
+    known = recorded({"m_ada": 99.4}, {"m_ada": 99.4}, reason=reason, challenge="cued")
+    unknown = recorded({"m_ada": 99.4}, reason=reason, challenge="watching")
+    assert replayed(known, '[liveness]\nmode = "off"').verdict is Verdict.UNTOLD
+    assert replayed(unknown, '[liveness]\nmode = "off"').verdict is Verdict.SAME
+
+
+def test_without_a_smile_to_be_looked_at_its_emotion_is_not_known() -> None:
+    """What `off` would have searched shows a calm face."""
+    found = replayed(granted(), '[liveness]\nmode = "off"\n[rules]\nemotions = "require"')
+    assert (found.verdict, found.reason) == (Verdict.NOW_DENIED, Reason.EMOTION_MISMATCH)
+
+
+def test_a_forbidden_emotion_that_nobody_looked_for_cannot_be_told() -> None:
+    record = granted(emotions={})
+    for each in record.detail["examinations"]:
+        each["emotions"] = {}
+    found = replayed(record, '[rules]\nforbidden_emotions = ["angry"]')
+    assert (found.verdict, found.why) == (Verdict.UNTOLD, "no emotions are on record")
+
+
+@pytest.mark.parametrize(("door", "verdict"), [("back", Verdict.NOW_GRANTED), ("front", Verdict.SAME)])
+def test_a_member_is_let_in_at_the_door_of_the_attempt(door: str, verdict: Verdict) -> None:
+    told: dict[str, Any] = {"reason": Reason.NOT_RECOGNIZED, "member_id": None, "liveness": "off"}
+    record = replace(recorded(*[{"m_ada": 98.0}] * 4, **told), door="back")
+    members = [replace(ADA, doors=frozenset({door}))]
+    assert replayed(record, '[recognition]\nthreshold = 97.5\n[liveness]\nmode = "off"', members).verdict is verdict
+
+
+def test_the_service_s_smile_is_not_the_eyes() -> None:
+    record = granted(smile=99.0)
+    for each in record.detail["examinations"]:
+        each["recognizer"] = "rekognition"
+    present = ruling('[recognition]\nrecognizers = ["rekognition"]\n[rekognition]\nregion = "eu-central-1"')
+    strict = '[recognition]\nrecognizers = ["rekognition"]\n[rekognition]\nregion = "eu-central-1"\n'
+    other = ruling(strict + "[liveness]\nsmile_at = 80")
+    assert replay(replace(record, recognizer="rekognition"), ADA, present, other).verdict is Verdict.UNTOLD
 
 
 def test_a_recognizer_that_the_settings_do_not_name_cannot_be_replayed() -> None:

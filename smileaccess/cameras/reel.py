@@ -248,8 +248,8 @@ class StillsCamera:
 class CaptureCamera(StillsCamera):
     """A recorded capture in virtual time, frame by frame; with the moment of its cue it waits for the door's.
 
-    A recording knows nothing of the door that judges it. Where it is known when the person in it saw the cue, the
-    frames before are played on and on, to and fro over the last `SWAY_S`, until the door cues; then come those after.
+    A recording knows nothing of the door that judges it. Where it is known when the person in it saw the cue, the last
+    `SWAY_S` before it are played on and on, to and fro, until the door cues; then come the frames after.
     """
 
     SWAY_S = 1.0
@@ -280,10 +280,8 @@ class CaptureCamera(StillsCamera):
             return place
         if self._cued_s is not None and elapsed_s >= self._cued_s:
             return cue + super()._place(elapsed_s - self._cued_s)
-        if place < cue:
-            return place
         back = min(self._sway, cue - 1)
-        return cue - 1 - _to_and_fro(place - cue + 1, back)
+        return cue - 1 - _to_and_fro(back + place, back)
 
 
 def _to_and_fro(step: int, length: int) -> int:

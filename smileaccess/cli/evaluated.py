@@ -265,6 +265,13 @@ def _liveness_notes(species: Sequence[Species], mode: LivenessMode) -> list[str]
             f"What {mode.value} asks for is in no recording: a genuine capture is a replay here, so that BPCER says "
             "nothing about people at the door."
         )
+    asked = [each for kind in species if kind.genuine for each in kind.judged if not each.error]
+    untold = sum(not each.cue_told for each in asked)
+    if mode is LivenessMode.NEUTRAL_THEN_SMILE and untold:
+        lines.append(
+            f"{untold} of {counted(len(asked), 'genuine capture')} do not say when the person was asked to smile "
+            "(NAME.cue): they answer the door's cue by chance."
+        )
     return lines
 
 

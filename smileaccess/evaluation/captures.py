@@ -39,17 +39,32 @@ if TYPE_CHECKING:
 ANSWERABLE = frozenset({LivenessMode.OFF, LivenessMode.SMILE, LivenessMode.NEUTRAL_THEN_SMILE})
 """The modes whose challenge a recording can hold an answer to; what another one asks for is not in any recording."""
 
+FAULTS = frozenset(
+    {
+        Reason.INTERNAL_ERROR,
+        Reason.CAMERA_UNAVAILABLE,
+        Reason.RECOGNIZER_UNAVAILABLE,
+        Reason.RECORDS_UNAVAILABLE,
+        Reason.SPENDING_CAP,
+    }
+)
+"""Ends of an attempt that say nothing of what was before the camera."""
+
 _THEN = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What became of one capture: `reason` is None where it was granted; `error` says why it could not be played."""
+    """What became of one capture: `reason` is None where it was granted; `error` says why it could not be played.
+
+    `cue_told` says whether the capture tells when the person in it was asked to smile.
+    """
 
     path: str
     granted: bool = False
     reason: Reason | None = None
     error: str = ""
+    cue_told: bool = False
 
     @property
     def answered(self) -> bool:
@@ -128,9 +143,9 @@ class Judge:
     def _played(self, capture: Capture, path: str, chance: random.Random) -> Judged:
         member = self._enrolled(capture.frames)
         members = () if member is None else (member,)
-        recognizer = EmbeddedRecognizer(self._eyes, unsealed)
-        recognizer.use(members)
         clock = VirtualClock(_THEN)
+        recognizer = EmbeddedRecognizer(self._eyes, unsealed, monotonic=clock.monotonic)
+        recognizer.use(members)
         camera = CaptureCamera(capture.frames, clock, clock.advance, fps=capture.fps, cue_at_s=capture.cue_at_s)
 
         def heard(signal: Signal) -> None:
@@ -140,7 +155,10 @@ class Judge:
         attempt = play(
             self._settings, camera, clock, self._eyes, recognizer, members, on_signal=heard, luck=chance.random
         ).attempt
-        return Judged(path, attempt.outcome is Outcome.GRANTED, attempt.reason)
+        if attempt.reason in FAULTS:
+            return Judged(path, error=f"evaluate: {path}: the attempt ended as {attempt.reason.value}: play it again")
+        cue_told = capture.cue_at_s is not None
+        return Judged(path, attempt.outcome is Outcome.GRANTED, attempt.reason, cue_told=cue_told)
 
     def _enrolled(self, frames: Sequence[Pixels]) -> Member | None:
         """Return the person of the first clear frame as a member, None where no frame is clear."""

@@ -17,6 +17,7 @@ from smileaccess.ballot import Ballot
 from smileaccess.examining import Examining, ExaminingRules
 from smileaccess.liveness import Challenge, Stage
 from smileaccess.model import (
+    PRESENTATION,
     Attempt,
     Box,
     Candidate,
@@ -42,6 +43,9 @@ SETTLED = frozenset(Reason) - {
     Reason.TIMEOUT,
 }
 """Denials that no threshold, mode or rule on expressions has to do with: they stay what they are."""
+
+_AFTERWARDS = PRESENTATION | {Reason.TRACK_LOST, Reason.RECOGNIZER_UNAVAILABLE, Reason.SPENDING_CAP}
+"""Denials that may have come after the member was known; where no sign of life is asked for the door was open then."""
 
 _EARLY = {Reason.NOT_RECOGNIZED, Reason.AMBIGUOUS_MATCH}
 """Denials that end an attempt before its challenge is over."""
@@ -89,6 +93,9 @@ def replay(attempt: Attempt, member: Member | None, present: Ruling, other: Ruli
     in force, which are taken for those at the time.
     """
     others_hours = present.hours != other.hours
+    unasked = other.policy.liveness is LivenessMode.OFF
+    if attempt.reason in _AFTERWARDS and unasked and _identified(attempt, other):
+        return Replay(attempt, Verdict.UNTOLD, why="the member was known before that, and nothing more is asked for")
     if attempt.reason in SETTLED and not (others_hours and attempt.reason is Reason.OUTSIDE_SCHEDULE):
         return Replay(attempt, Verdict.SAME, attempt.reason)
     try:
@@ -108,6 +115,13 @@ def replay(attempt: Attempt, member: Member | None, present: Ruling, other: Ruli
     return Replay(attempt, verdict, feared.reason, _remark(answers, other.examining))
 
 
+def _identified(attempt: Attempt, other: Ruling) -> bool:
+    try:
+        return _ballot(_answers(attempt, other.examining), other.examining).identity[0] is not None
+    except LookupError:
+        return False
+
+
 def named(attempt: Attempt, other: Ruling) -> str | None:
     """Return the id of the one member whom an attempt's examinations name under other rules, None for nobody."""
     try:
@@ -121,6 +135,7 @@ def _decided(attempt: Attempt, evidence: Evidence, member: Member | None, rules:
     """Decide anew, at the attempt's time."""
     if member is not None and evidence.live and rules.liveness is not LivenessMode.OFF:
         evidence = replace(evidence, gesture=member.gesture)
+    rules = replace(rules, door=attempt.door)
     return decide(evidence, member, attempt.closed_at or attempt.opened_at, clock_trusted=True, rules=rules)
 
 
@@ -165,8 +180,11 @@ def _range(
         best = replace(best, live=True, liveness=None, smile=smile)
         worst = replace(worst, live=False, liveness=worst.liveness or Reason.NO_SMILE)
         missing.append(told)
-    if other.policy.emotions is EmotionRule.REQUIRE and not best.emotions:
-        best = replace(best, emotions=dict.fromkeys(other.policy.required_emotions, 100.0))
+    rules = other.policy
+    required = rules.emotions is EmotionRule.REQUIRE
+    if (required or (rules.emotions is not EmotionRule.OFF and rules.forbidden_emotions)) and not best.emotions:
+        wanted = rules.required_emotions if required else frozenset(Emotion) - {Emotion.UNKNOWN}
+        best = replace(best, emotions=dict.fromkeys(wanted - rules.forbidden_emotions, 100.0))
         missing.append("no emotions are on record")
     return best, worst, "; ".join(missing)
 
@@ -183,6 +201,8 @@ def _unlived(attempt: Attempt, evidence: Evidence, present: Ruling, other: Rulin
             return "how much each frame smiled is not on record"
         if evidence.smile is not None and evidence.smile < other.policy.smile_at:
             return f"the smile that counted was {evidence.smile:.0f}, and whether it grew is not on record"
+        if other.policy.smile_at > present.policy.smile_at and evidence.recognizer != "embedded":
+            return "the smile on record is the service's; what the eyes saw is not"
     if evidence.live or attempt.reason not in _EARLY or attempt.detail.get("challenge") == Stage.FAILED:
         return ""
     return "whose smile it was, was not asked" if passed else "the attempt ended before the smile"
@@ -206,6 +226,8 @@ def _answers(attempt: Attempt, rules: ExaminingRules) -> list[Examination]:
     kept: list[Examination] = []
     for told in attempt.detail.get("examinations", ()):
         answer = _answer(told, attempt.recognizer)
+        if answer.purpose is Purpose.EXPRESSION and rules.liveness.mode is LivenessMode.OFF:
+            continue  # nobody would have asked
         searched = answer.purpose is Purpose.IDENTITY and answer.candidates is not None
         if not searched or _ballot(kept, rules).identity[0] is None:
             kept.append(answer)
