@@ -287,6 +287,7 @@ class Examining:
         self._gesture = self._gestures.get(known.member_id, Gesture.SMILE)
         for at, face in self._earlier:
             self._answer(self._gesture, face, at)
+        self.challenge = liveness.from_now_on(self.challenge, self._now)
         self._earlier.clear()
 
     def _next_ask(self, clear: Ask | None) -> Ask | None:

@@ -211,6 +211,16 @@ def observe(challenge: Challenge, rules: LivenessRules, smile: float, at: float)
     return _await_answer(challenge, rules, smile, at)
 
 
+def from_now_on(challenge: Challenge, now: float) -> Challenge:
+    """Return a challenge that old frames were shown to, its cue as long after `now` as it was to come after them.
+
+    Else the cue would come at once where the frames are older than its delay, and not at a moment nobody can know.
+    """
+    if challenge.stage is not Stage.HOLDING or challenge.since is None or challenge.cue_at is None:
+        return challenge
+    return replace(challenge, cue_at=challenge.cue_at + max(0.0, now - challenge.since))
+
+
 def next_deadline(challenge: Challenge, rules: LivenessRules) -> float | None:
     """Return when `advance` may next change something, or None."""
     if challenge.over or challenge.since is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -150,6 +151,10 @@ class LivenessMode(StrEnum):
     SMILE = "smile"
     NEUTRAL_THEN_SMILE = "neutral-then-smile"
     FOLLOW_THE_LIGHT = "follow-the-light"
+
+
+DOOR_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""How a door may be called."""
 
 
 class Gesture(StrEnum):

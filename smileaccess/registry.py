@@ -22,7 +22,7 @@ from smileaccess.errors import (
     RecordsFailed,
 )
 from smileaccess.membership import Roster, clean_name, forgotten, load_roster, sign
-from smileaccess.model import Consent, DoorEvent, Gesture, Member, MemberStatus, uuid7
+from smileaccess.model import DOOR_NAME, Consent, DoorEvent, Gesture, Member, MemberStatus, uuid7
 from smileaccess.schedules import GROUP_NAME, Schedule
 
 if TYPE_CHECKING:
@@ -178,8 +178,9 @@ def check_groups(groups: Iterable[str]) -> None:
 def set_doors(registry: Registry, member: Member, doors: Iterable[str] | None, why: str = "") -> Member:
     """Set the doors, by their names, at which a member may come in, None for all; EnrollmentRefused for none."""
     names = None if doors is None else tuple(sorted(set(doors)))
-    if names is not None and not all(names):
-        raise EnrollmentRefused("door '': has no name")
+    for name in names or ():
+        if not DOOR_NAME.fullmatch(name):
+            raise EnrollmentRefused(f"door {name!r}: a door's name is 1 to 64 letters, digits, . _ or -")
     if names == ():
         raise EnrollmentRefused(f"member {member.id}: no door is left: disable the member instead")
     return _limited(registry, member, replace(_living(member), doors=names), "member_doors", why)

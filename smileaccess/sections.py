@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from smileaccess.alerting import DEFAULT_TOPICS, TOPICS
 from smileaccess.liveness import LivenessRules, beats_for
-from smileaccess.model import Emotion, LivenessMode
+from smileaccess.model import DOOR_NAME, Emotion, LivenessMode
 from smileaccess.pins import Level
 from smileaccess.policy import EmotionRule
 from smileaccess.schedules import days, zone_named
@@ -20,7 +20,7 @@ SMALLEST_REGION = 0.1
 
 
 def _door_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name):
+    if not DOOR_NAME.fullmatch(name):
         raise ValueError("must be 1 to 64 letters, digits, . _ or -")
     return name
 

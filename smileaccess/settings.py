@@ -201,6 +201,12 @@ class Settings(Section):
                 '[rules] emotions = "off": must be "record" or "require" with forbidden_emotions, which are looked at '
                 "only then"
             )
+        required = set(self.rules.required_emotions)
+        if self.rules.emotions is EmotionRule.REQUIRE and required <= set(self.rules.forbidden_emotions):
+            raise ValueError(
+                "[rules] forbidden_emotions: must leave one of required_emotions "
+                f"({', '.join(sorted(required))}) that opens the door"
+            )
         return self
 
     @model_validator(mode="after")

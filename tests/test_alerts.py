@@ -293,6 +293,21 @@ def test_channels_are_lines_of_a_file(tmp_path: Path, monkeypatch: pytest.Monkey
     assert wiring.alert_channels(parse("")) == ("json://three/",)
 
 
+@pytest.mark.parametrize(("level", "refused"), [("info", False), ("warning", True), ("error", True)])
+def test_a_log_that_leaves_out_what_alerts_are_made_of_is_refused(
+    level: str, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settings' file cannot know of a credential."""
+    (tmp_path / "smileaccess.alerts").write_text("json://three/\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    told = parse(f'[log]\nlevel = "{level}"')
+    if refused:
+        with pytest.raises(SettingsError, match=r"\[log\] level = .*: must be \"info\" or \"debug\""):
+            wiring.make_alerts(told, lambda: None)
+    else:
+        assert wiring.make_alerts(told, lambda: None) is not None
+
+
 def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
     """Its addresses are secrets; the error shows none."""
     with pytest.raises(SettingsError, match=r"\[alerts\] channels_file = .* may be read by others") as caught:

@@ -278,7 +278,7 @@ class TestChanges:
         assert (result.code, text in result.out) == (0, True)
         week = enrolled.run("members", "schedule", "Barack Obama", "--json").json()
         assert week["schedule"] == {"text": text, "zone": "Europe/Vienna"}
-        assert [week["week"][day] for day in ("mon", "sat", "sun", "hol")] == [
+        assert [week["weeks"]["Europe/Vienna"][day] for day in ("mon", "sat", "sun", "hol")] == [
             [["08:00", "18:30"]],
             [["22:00", "24:00"]],
             [["00:00", "02:00"]],
@@ -290,6 +290,20 @@ class TestChanges:
         assert enrolled.run("members", "schedule", "Barack Obama", "--always").code == 0
         assert stored(enrolled)[0].schedule is None
         assert "always" in enrolled.run("members", "schedule", "Barack Obama").out
+
+    def test_hours_of_two_time_zones_are_two_weeks(self, enrolled: House) -> None:
+        """Eight in the morning is not one time of the day in both."""
+        with enrolled.config.open("a") as file:
+            file.write('[rules]\ntime_zone = "Europe/Vienna"\n[groups]\ncleaners = "mon-fri 06:00-08:00"\n')
+        enrolled.run("members", "groups", "Barack Obama", "cleaners")
+        enrolled.run("members", "schedule", "Barack Obama", "mon 08:00-18:00", "--zone", "America/New_York")
+        told = enrolled.run("members", "schedule", "Barack Obama", "--json").json()["weeks"]
+        assert {zone: week["mon"] for zone, week in told.items()} == {
+            "America/New_York": [["08:00", "18:00"]],
+            "Europe/Vienna": [["06:00", "08:00"]],
+        }
+        shown = enrolled.run("members", "schedule", "Barack Obama").out
+        assert shown.index("In America/New_York:") < shown.rindex("08:00-18:00") < shown.index("In Europe/Vienna:")
 
     def test_whether_the_schedule_lets_in_now_is_told(self, enrolled: House) -> None:
         for text, opens in (("always", True), ("mon 00:00-00:01; hol 00:00-00:01", False)):
@@ -306,6 +320,8 @@ class TestChanges:
             (["groups", "Barack Obama", "The Bosses"], 1, "'The Bosses'"),
             (["groups", "Barack Obama"], 2, "--none"),
             (["doors", "Barack Obama"], 2, "--all"),
+            (["doors", "Barack Obama", "fr ont"], 1, "'fr ont': a door's name is 1 to 64 letters"),
+            (["schedule", "Barack Obama", "--zone", "UTC"], 2, "give a SCHEDULE with --zone"),
             (["similarity", "Barack Obama", "101"], 2, "101"),
             (["gesture", "Barack Obama", "wink"], 2, "wink"),
             (["gesture", "Barack Obama", "smile"], 1, "so already"),
@@ -321,7 +337,8 @@ class TestChanges:
     def test_groups_doors_gesture_and_similarity(self, enrolled: House) -> None:
         groups = enrolled.run("members", "groups", "Barack Obama", "cleaners")
         assert (groups.code, "group cleaners: not in these settings" in groups.err) == (0, True)
-        assert enrolled.run("members", "doors", "Barack Obama", "yard", "front").code == 0
+        doors = enrolled.run("members", "doors", "Barack Obama", "yard", "front")
+        assert (doors.code, [line.split(":")[2] for line in doors.err.splitlines()]) == (0, [" door yard"])
         assert enrolled.run("members", "gesture", "Barack Obama", "turn").code == 0
         assert enrolled.run("members", "similarity", "Barack Obama", "99.6").code == 0
         (member,) = stored(enrolled)

@@ -11,6 +11,7 @@ import structlog
 
 from smileaccess.contact import REPEAT_S
 from smileaccess.doorway import GRACE_S, DoorwayRules
+from smileaccess.events import StopAsked
 from smileaccess.model import DoorInput, Signal
 from tests.fakes import CONDUCT, Rig, granted
 
@@ -53,6 +54,18 @@ def test_an_entry_is_on_record_with_its_attempt(rig: Rig, lines: list[Any]) -> N
     assert [line for line in lines if line.get("kind") == "entered"] == [
         {"event": "who was let in has opened the door", "log_level": "info", "kind": "entered", **detail}
     ]
+
+
+@pytest.mark.parametrize(("begun", "told"), [(True, ["door_opened"]), (False, ["door_opened", "forced_open"])])
+def test_a_door_that_is_found_open_was_open_before(begun: bool, told: list[str]) -> None:
+    """However long the start took before the contact was listened to."""
+    rig = Rig(WITH_CONTACT)
+    rig.wait(60.0)
+    if begun:
+        rig.tell(StopAsked())
+        rig.controller.run()
+    rig.press(OPENED)
+    assert kinds(rig) == told
 
 
 def test_a_grant_that_nobody_used_is_on_record(rig: Rig) -> None:

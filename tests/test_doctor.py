@@ -301,6 +301,16 @@ class TestAlerts:
         found = only(look(site_of(house, f'[alerts]\nchannels_file = "{path}"\n'), "alerts"), "fine").found
         assert ("channels: 2" in found, "secret" in found) == (True, False)
 
+    def test_a_log_that_hides_what_alerts_are_made_of_is_a_fault(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (house.folder / "smileaccess.alerts").write_text("json://three/\n")
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(house.folder))
+        assert (
+            "hides what alerts are made of"
+            in only(look(site_of(house, '[log]\nlevel = "error"\n'), "alerts"), "fault").found
+        )
+
     def test_channels_that_cannot_be_read_are_a_fault(self, house: House) -> None:
         site = site_of(house, '[alerts]\nchannels_file = "/nowhere"\n')
         assert "/nowhere" in only(look(site, "alerts"), "fault").found

@@ -139,6 +139,14 @@ def test_the_strike_locks_when_the_door_has_opened_and_closed(cause: str) -> Non
     assert door.hear(Closed()) == [RelockNow()]
 
 
+def test_it_does_not_lock_early_where_somebody_goes_out_meanwhile() -> None:
+    """Who closed the door may be the one who left: who was let in is still to come."""
+    door = Door()
+    door.hear(Freed("granted", 5.0, "a"), Freed("rex", 5.0), Opened())
+    door.wait(1.0)
+    assert door.hear(Closed()) == []
+
+
 def test_the_strike_keeps_its_time_where_that_is_wanted() -> None:
     """`relock_on_close` off: no remark."""
     door = Door(replace(RULES, relock_on_close=False))

@@ -23,6 +23,7 @@ from smileaccess.liveness import (
     beats_for,
     begin,
     follows_by_luck,
+    from_now_on,
     most_beats,
     needs_s,
     next_deadline,
@@ -169,6 +170,14 @@ def test_a_smile_before_the_cue_begins_anew() -> None:
 def test_a_half_smile_before_the_cue_is_let_pass() -> None:
     """Between neutral and smiling nothing is proven either way; the smile must stand out of it, though."""
     assert observe(holding(), RULES, BETWEEN, 0.9) == replace(holding(), rest=BETWEEN)
+
+
+def test_a_cue_keeps_its_delay_where_the_frames_are_old() -> None:
+    """Frames of before the member was known: the cue comes as long after now as it would have after them."""
+    moved = from_now_on(holding(), 0.9)
+    assert (holding().cue_at, moved.cue_at) == (pytest.approx(1.1), pytest.approx(1.9))
+    assert from_now_on(holding(), 0.05) == holding()
+    assert from_now_on(cued(), 9.0) == cued()
 
 
 @pytest.mark.parametrize(("smile", "stage"), [(64.9, Stage.CUED), (65.0, Stage.PASSED)])

@@ -701,6 +701,14 @@ def test_a_section_that_stands_twice_is_told_as_such() -> None:
         ('[rules]\ntime_zone = "Wien"', "[rules] time_zone = \"Wien\": 'Wien': no time zone"),
         ('[rules]\nholidays = ["Christmas"]', "[rules] holidays = [\"Christmas\"]: 'Christmas': must be a day or two"),
         (
+            '[rules]\nholidays = ["9999-12-31..2026-01-01"]',
+            "[rules] holidays = [\"9999-12-31..2026-01-01\"]: '9999-12-31..2026-01-01': must end after it begins",
+        ),
+        (
+            '[rules]\nemotions = "require"\nrequired_emotions = ["happy"]\nforbidden_emotions = ["happy", "sad"]',
+            "[rules] forbidden_emotions: must leave one of required_emotions (happy) that opens the door",
+        ),
+        (
             '[rules]\nemotions = "off"\nforbidden_emotions = ["angry"]',
             '[rules] emotions = "off": must be "record" or "require" with forbidden_emotions',
         ),
@@ -765,3 +773,8 @@ def test_only_a_panel_with_lines_has_inputs() -> None:
     lines = "[gpio]\nstrike = 17\ncontact = 25\nfire = 26\n"
     assert parse(lines).inputs() == frozenset()
     assert parse(f'[panel]\nkind = "gpio"\n{lines}').inputs() == {"contact", "fire"}
+
+
+def test_the_calendar_s_last_day_may_be_a_holiday() -> None:
+    """Nothing is reckoned beyond it."""
+    assert parse('[rules]\nholidays = ["9999-12-31"]').holidays() == {date(9999, 12, 31)}

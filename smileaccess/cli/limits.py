@@ -60,6 +60,8 @@ def schedule(app: App, member: str, text: str | None, zone: str | None, always: 
 
     if text is not None and always:
         raise click.UsageError("give a SCHEDULE or --always")
+    if zone is not None and text is None:
+        raise click.UsageError("give a SCHEDULE with --zone")
     if text is None and not always:
         _show_week(app, member, as_json=as_json)
         return
@@ -108,6 +110,9 @@ def doors(app: App, member: str, names: tuple[str, ...], everywhere: bool, why: 
 
     if bool(names) == everywhere:
         raise click.UsageError("give DOOR... or --all")
+    here = app.settings().door.name
+    for name in sorted(set(names) - {here}):
+        warn(f"door {name}: these settings are those of {here}: see that another one is called so")
     with office(app) as desk:
         changed = registry.set_doors(desk.registry, desk.find(member), None if everywhere else names, why)
     tell_change(changed, f"doors {', '.join(changed.doors or ('all',))}:", as_json=as_json)
@@ -115,12 +120,15 @@ def doors(app: App, member: str, names: tuple[str, ...], everywhere: bool, why: 
 
 @click.command()
 @click.argument("member")
-@click.argument("gesture", type=click.Choice([each.value for each in Gesture]))
+@click.argument("gesture", type=click.Choice([each.value for each in Gesture]), metavar="GESTURE")
 @why_option
 @json_option
 @pass_app
 def gesture(app: App, member: str, gesture: str, why: str, as_json: bool) -> None:
-    """Set what MEMBER shows on the cue; for people who cannot smile.
+    """Set what MEMBER shows on the cue: smile, turn (the head) or open-mouth.
+
+    For people who cannot smile. A turned head and an opened mouth stop less of what
+    is done with prints than a smile does: docs/liveness.md says what.
 
     Example:    smileaccess members gesture "Ada Lovelace" turn
     """
@@ -177,7 +185,11 @@ def _show_week(app: App, wanted: str, *, as_json: bool) -> None:
     for name in member.groups:
         if name not in settings.groups:
             warn(f"group {name}: not in these settings: it opens nothing here")
-    _print_week(hours, local_day(now, hours))
+    zones = _by_zone(hours)
+    for zone, meant in zones.items():
+        if len(zones) > 1:
+            say(f"In {zone}:")
+        _print_week(meant, local_day(now, zone, settings.holidays()))
     until = f" until {local(ends)[:16]}" if opens and ends else ""
     say(f"now       {'may come in' + until if opens else 'outside the schedule'}")
     coming = sorted(day for day in settings.holidays() if day >= now.date() - timedelta(days=1))
@@ -200,12 +212,20 @@ def _sources(member: Member) -> str:
     return "; ".join(part for part in (own, *(f"as group {name}" for name in member.groups)) if part) or "always"
 
 
-def local_day(now: datetime, hours: Sequence[Schedule]) -> str:
-    """Return which day of the week it is where the first of the schedules holds."""
+def _by_zone(hours: Sequence[Schedule]) -> dict[str, list[Schedule]]:
+    """Return the schedules by their time zones: hours of two zones have no week in common."""
+    found: dict[str, list[Schedule]] = {}
+    for each in hours:
+        found.setdefault(each.zone, []).append(each)
+    return found or {"UTC": []}
+
+
+def local_day(now: datetime, zone: str, holidays: frozenset[date]) -> str:
+    """Return which day of the week, or of holidays, it is in a time zone."""
     from smileaccess.schedules import zone_named  # noqa: PLC0415
 
-    zone = zone_named(hours[0].zone) if hours else UTC
-    return DAYS[now.astimezone(zone).weekday()]
+    today = now.astimezone(zone_named(zone)).date()
+    return HOLIDAY if today in holidays else DAYS[today.weekday()]
 
 
 def _end(hours: Sequence[Schedule], now: datetime, holidays: frozenset[date]) -> datetime | None:
@@ -245,8 +265,12 @@ def _week_to_plain(member: Member, hours: Sequence[Schedule], *, opens: bool, en
         "id": member.id,
         "schedule": member.schedule and {"text": member.schedule.text, "zone": member.schedule.zone},
         "groups": list(member.groups),
-        "week": {
-            day: [[minute_text(start), minute_text(end)] for start, end in _day(hours, day)] for day in (*DAYS, HOLIDAY)
+        "weeks": {
+            zone: {
+                day: [[minute_text(start), minute_text(end)] for start, end in _day(meant, day)]
+                for day in (*DAYS, HOLIDAY)
+            }
+            for zone, meant in _by_zone(hours).items()
         },
         "now": opens,
         "until": None if ends is None or not opens else stamp(ends),

@@ -69,14 +69,14 @@ def list_(app: App, everybody: bool, own: bool, as_json: bool) -> None:
     with reading(app, local=own) as roster:
         shown = [each for each in roster.members if everybody or each.status is not MemberStatus.FORGOTTEN]
     shown.sort(key=lambda each: (each.name.casefold(), each.id))
-    living = sum(each.status is not MemberStatus.FORGOTTEN for each in roster.members)
+    gallery = sum(each.searchable and bool(each.templates) for each in roster.members)
     if as_json:
         refused = [{"id": each.member_id, "why": each.why} for each in roster.refused]
-        mark = threshold_to_plain(living, app.settings())
+        mark = threshold_to_plain(gallery, app.settings())
         emit({"members": [member_to_plain(each) for each in shown], "refused": refused, "threshold": mark})
         return
     _print_members(app, shown)
-    _print_threshold(living, app.settings())
+    _print_threshold(gallery, app.settings())
 
 
 def _print_threshold(people: int, settings: Settings) -> None:

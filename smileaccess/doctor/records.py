@@ -134,7 +134,7 @@ def members(site: Site) -> Iterator[Remark]:
         yield fine(f"{len(known)} active")
     yield from _groups(site, known)
     if "embedded" in site.settings.recognition.recognizers and known:
-        yield from _templates(site, known)
+        yield from _templates(site, known, [member for member in roster.members if member.searchable])
 
 
 def _roster(site: Site) -> Roster | Remark:
@@ -162,14 +162,16 @@ def _groups(site: Site, known: list[Member]) -> Iterator[Remark]:
         )
 
 
-def _templates(site: Site, known: list[Member]) -> Iterator[Remark]:
+def _templates(site: Site, known: list[Member], searched: list[Member]) -> Iterator[Remark]:
+    """Say who of the active ones can be found, and which threshold so many that are `searched` among want."""
     from smileaccess.cli.members import threshold_advice  # noqa: PLC0415
     from smileaccess.vision.embedding import MODEL  # noqa: PLC0415 -- numpy
 
-    having = [member for member in known if _has_templates(member)]
-    if len(having) < len(known):
+    having = [member for member in searched if _has_templates(member)]
+    lacking = sum(not _has_templates(member) for member in known)
+    if lacking:
         yield warning(
-            f"{len(known) - len(having)} without face templates of {MODEL}: the embedded recognizer finds them never",
+            f"{lacking} without face templates of {MODEL}: the embedded recognizer finds them never",
             "enroll them again, from pictures",
         )
     yield _openable(site, having)
