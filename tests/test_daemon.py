@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from smileaccess.demo.scenes import FACES
+from smileaccess.errors import ControlError, ControlUnavailable
 from smileaccess.model import Reason, Trigger
 from tests.doors import GRANTED, PATIENCE_S, House, Reel, building, denied, ended, eventually, make_reel
 
@@ -327,3 +329,35 @@ def test_a_database_that_cannot_be_made_is_named_with_the_fix(build: Callable[..
     assert (done.returncode, done.stdout) == (1, "")
     assert f"records: {house.folder}/missing/door.db: cannot be locked (No such file or directory)" in done.stderr
     assert not house.socket.exists()
+
+
+BROKEN = """
+import sys
+from smileaccess import controller
+from smileaccess.cli import main
+
+def failing(self):
+    raise RuntimeError("nobody foresaw this")
+
+controller.Controller._status = failing
+main(sys.argv[1:])
+"""
+
+
+def test_what_nobody_foresaw_stands_in_the_log_before_the_daemon_stops(build: Callable[..., House], reel: Reel) -> None:
+    """With its traceback and as `crashed`, while there is still somebody who tells of it."""
+    house = build(reel.still)
+    _, _, _, *arguments = house.command("run")
+    with (house.folder / "log").open("ab") as log:
+        process = subprocess.Popen([sys.executable, "-c", BROKEN, *arguments], stdout=log, stderr=log)
+    house.processes.append(process)
+
+    def asked() -> bool:
+        with suppress(ControlUnavailable, ControlError):
+            house.status()
+        return process.poll() is not None
+
+    eventually(asked)
+    assert process.returncode == 70
+    [line] = house.logged("the controller failed; the daemon stops")
+    assert (line["kind"], "nobody foresaw this" in line["exception"]) == ("crashed", True)
