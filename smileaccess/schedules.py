@@ -29,6 +29,9 @@ _AHEAD = 9
 GROUP_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 """How a group of members that share a schedule may be called."""
 
+_SPACED = re.compile(r"\s*([,-])\s*")
+"""A comma or a dash as people may space it."""
+
 _EXAMPLE = '"mon-fri 08:00-18:00; sat 09:00-13:00"'
 
 
@@ -67,7 +70,7 @@ class Schedule:
         zone_named(zone)
         if text.strip().lower() == ALWAYS:
             return cls(None, zone)
-        entries = [entry.strip().lower() for entry in text.split(";") if entry.strip()]
+        entries = [_SPACED.sub(r"\1", entry.strip().lower()) for entry in text.split(";") if entry.strip()]
         if not entries:
             raise ValueError(f"must hold days and times, such as {_EXAMPLE}, or {ALWAYS}")
         return cls(tuple(span for entry in entries for span in _spans(entry)), zone)

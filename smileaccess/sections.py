@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from smileaccess.alerting import DEFAULT_TOPICS, TOPICS
 from smileaccess.liveness import LivenessRules, beats_for
@@ -96,6 +97,11 @@ def _some(items: tuple[Emotion, ...]) -> tuple[Emotion, ...]:
     if Emotion.UNKNOWN in items:
         raise ValueError("must not hold unknown, which no face can be asked for")
     return items
+
+
+def _date_text(item: object) -> object:
+    """Return a date of TOML, which stands without quotes, as the text that means it."""
+    return item.isoformat() if isinstance(item, date) else item
 
 
 def _days(items: tuple[str, ...]) -> tuple[str, ...]:
@@ -320,7 +326,9 @@ class RulesSettings(Section):
     ] = (Emotion.HAPPY,)
     forbidden_emotions: Annotated[tuple[Annotated[Emotion, Field(strict=False)], ...], Field(strict=False)] = ()
     time_zone: Annotated[str, AfterValidator(_known_zone)] = ""
-    holidays: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_days)] = ()
+    holidays: Annotated[
+        tuple[Annotated[str, BeforeValidator(_date_text)], ...], Field(strict=False), AfterValidator(_days)
+    ] = ()
 
 
 class LockOutSettings(Section):

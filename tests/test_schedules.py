@@ -99,6 +99,7 @@ def test_the_hour_that_is_there_twice() -> None:
         (" sat,sun  9:00-10:00 ;", "sat,sun 09:00-10:00"),
         ("fri-mon 09:00-10:00", "mon,fri-sun 09:00-10:00"),
         ("mon 08:00-12:00, 13:00-17:00", "mon 08:00-12:00; mon 13:00-17:00"),
+        ("mon, wed - fri 08:00 - 12:00 , 13:00-17:00", "mon,wed-fri 08:00-12:00; mon,wed-fri 13:00-17:00"),
         ("hol 00:00-24:00", "hol 00:00-24:00"),
         ("Always", "always"),
     ],

@@ -778,3 +778,10 @@ def test_only_a_panel_with_lines_has_inputs() -> None:
 def test_the_calendar_s_last_day_may_be_a_holiday() -> None:
     """Nothing is reckoned beyond it."""
     assert parse('[rules]\nholidays = ["9999-12-31"]').holidays() == {date(9999, 12, 31)}
+
+
+def test_a_holiday_may_be_a_date_without_quotes() -> None:
+    """As the file's format writes one; one with a time of day is no day."""
+    assert parse("[rules]\nholidays = [2026-12-25]").holidays() == {date(2026, 12, 25)}
+    with pytest.raises(SettingsError, match="must be a day or two"):
+        parse("[rules]\nholidays = [2026-12-25T08:00:00]")
