@@ -22,6 +22,7 @@ from smileaccess.membership import clean_name, forgotten, new_member_id, new_tem
 from smileaccess.model import (
     Candidate,
     Frame,
+    Gesture,
     Member,
     MemberStatus,
     Purpose,
@@ -348,4 +349,16 @@ def _warnings(sitting: Sitting, member: Member) -> tuple[str, ...]:
     others = sum(all(template.model != model for template in each.templates) for each in sitting.members)
     if others:
         warnings.append(f"{others} enrolled by another model could not be searched for the same face")
-    return (*warnings, *sitting.warnings)
+    return (*warnings, *_unrested(sitting, member), *sitting.warnings)
+
+
+def _unrested(sitting: Sitting, member: Member) -> tuple[str, ...]:
+    """Warn of somebody whose calm face nobody has seen: the door would never ask that face to smile."""
+    below = sitting.desk.calm_below
+    smiles = [look.face.smile for look in sitting.looks if look.face.smile is not None]
+    if below is None or not smiles or min(smiles) < below or (member.gesture or Gesture.SMILE) is not Gesture.SMILE:
+        return ()
+    return (
+        f"no picture shows a calm face: the calmest measures {min(smiles):.0f}, and the door asks for a smile after "
+        f"one below {below:g}: add a calm picture; who never rests so low needs another --gesture",
+    )

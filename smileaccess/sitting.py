@@ -36,7 +36,8 @@ class Desk:
 
     `recognizer` is one that nobody else searches with, since its list of members is exchanged for trials. `threshold`
     is the least similarity (0..100) of a match; `same_face` that of two pictures of one person: 79.2 is cosine 0.40,
-    missed by 5 in 1,000 pairs of one person (docs/recognition.md). With a `collection` people are enrolled into it as
+    missed by 5 in 1,000 pairs of one person (docs/recognition.md). `calm_below` is the smile (0..100) below which the
+    door takes a face for a calm one, None where it asks for none. With a `collection` people are enrolled into it as
     well: `cloud_threshold` is the least similarity of a match there, and `wait` lets seconds pass.
     """
 
@@ -49,6 +50,7 @@ class Desk:
     threshold: float = 99.0
     same_face: float = 79.2
     timeout_s: float = 3.0
+    calm_below: float | None = None
     collection: Collection | None = None
     cloud_threshold: float = 99.0
     wait: Callable[[float], None] = _at_once

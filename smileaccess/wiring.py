@@ -424,8 +424,10 @@ def make_desk(
     settings: Settings, keys: KeyRing, registry: Registry, eyes: Vision, collection: FaceCollection | None = None
 ) -> Desk:
     """Make what enrolls people, with a recognizer of its own; KeysError without the templates' key."""
+    from smileaccess.model import LivenessMode  # noqa: PLC0415
     from smileaccess.sitting import Desk  # noqa: PLC0415
 
+    calm_first = settings.liveness.mode in {LivenessMode.NEUTRAL_THEN_SMILE, LivenessMode.FOLLOW_THE_LIGHT}
     return Desk(
         registry,
         eyes,
@@ -435,6 +437,7 @@ def make_desk(
         settings.enrollment_limits(),
         threshold=settings.recognition.threshold,
         timeout_s=ENROLL_TIMEOUT_S,
+        calm_below=settings.liveness.neutral_below if calm_first else None,
         collection=collection,
         cloud_threshold=settings.rekognition.threshold,
         wait=time.sleep,

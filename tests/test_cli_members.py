@@ -99,6 +99,22 @@ class TestEnroll:
         assert [each["passed"] for each in told["pictures"]] == [True, True, True]
         assert told["member"] == members(house)[0]
 
+    @pytest.mark.parametrize(
+        ("mode", "warned"), [("neutral-then-smile", True), ("follow-the-light", True), ("smile", False)]
+    )
+    def test_who_was_only_seen_smiling_is_warned_of(self, house: House, mode: str, *, warned: bool) -> None:
+        """Where the door asks for a calm face first."""
+        with house.config.open("a") as file:
+            file.write(f'[door]\nattempt_s = 15\n[liveness]\nmode = "{mode}"\n')
+        told = house.run("enroll", "Barack Obama", "--photo", SMILING, "--consent", "--json").json()
+        assert (
+            told["enrolled"],
+            ["no picture shows a calm face" in each for each in told["warnings"]].count(True),
+        ) == (
+            True,
+            int(warned),
+        )
+
     def test_people_are_shown_a_table_that_fits(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COLUMNS", "80")
         result = house.run("enroll", "Barack Obama", "--photo", SPEAKING, BIDEN, NEUTRAL, "--consent")

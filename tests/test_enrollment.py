@@ -22,7 +22,7 @@ from smileaccess.gates import EnrollmentLimits, Limits, PictureFault
 from smileaccess.intake import PAUSES_S
 from smileaccess.keys import public_half
 from smileaccess.membership import unseal_template
-from smileaccess.model import Consent, Face, Frame, Member, MemberStatus, SignedMember, Template
+from smileaccess.model import Consent, Face, Frame, Gesture, Member, MemberStatus, SignedMember, Template
 from smileaccess.ports import Members, Recognizer, Vision
 from smileaccess.recognizers.embedded import EmbeddedRecognizer
 from smileaccess.registry import Registry, disable, forget
@@ -123,6 +123,26 @@ class TestNewMember:
 
     def test_few_pictures_are_enough_but_are_warned_of(self, desk: Desk) -> None:
         assert "only 2 pictures" in enroll(desk, pictures(ADA, 2), request("Ada")).warnings[0]
+
+    @pytest.mark.parametrize(
+        ("calm_below", "gesture", "warned"),
+        [(30.0, None, True), (30.0, Gesture.SMILE, True), (30.0, Gesture.TURN, False), (None, None, False)],
+    )
+    def test_a_face_that_nobody_saw_at_rest_is_warned_of(
+        self, desk: Desk, calm_below: float | None, gesture: Gesture | None, *, warned: bool
+    ) -> None:
+        """The door would never ask it for a smile; where none is asked for, that is nothing to warn of."""
+        smiling = [Picture(f"{x}", painting(Painted(ADA, x, smiling=True))) for x in (300, 310, 320)]
+        report = enroll(replace(desk, calm_below=calm_below), smiling, request("Ada", gesture=gesture))
+        expected = (
+            "no picture shows a calm face: the calmest measures 95, and the door asks for a smile after one below 30"
+        )
+        assert [expected in each for each in report.warnings] == [True] * warned
+
+    def test_one_calm_picture_is_enough(self, desk: Desk) -> None:
+        smiling = Picture("smiling", painting(Painted(ADA, 300, smiling=True)))
+        taken = [smiling, *pictures(ADA, start=310)]
+        assert enroll(replace(desk, calm_below=30.0), taken, request("Ada")).warnings == ()
 
 
 class TestPictures:
