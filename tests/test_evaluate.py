@@ -25,6 +25,7 @@ from smileaccess.evaluation.looking import Looker, look_at
 from smileaccess.evaluation.smiles import measure
 from smileaccess.recognizers.similarity import similarity
 from smileaccess.vision.eyes import LocalEyes
+from smileaccess.vision.opencv import opencv
 from tests.acting import Actors
 from tests.builders import make_face
 from tests.fakes_vision import FACES, framed, person, photograph
@@ -142,6 +143,7 @@ class TestIdentification:
         told = evaluate("identification", people, *options)
         assert (told.code, told.out) == (1, "")
         assert expected in told.err
+        assert "warning: evaluate: pictures: 5 usable of 3 people, 0 refused at the door, 0 at enrollment" in told.err
 
     def test_an_open_set_needs_strangers(self, evaluate: Callable[..., Result], people: Path) -> None:
         for name in ("biden", "collins"):
@@ -246,6 +248,13 @@ class TestCache:
         assert cache.get(path.read_bytes()) is not None
         assert cache.get(path.read_bytes() + b"\0") is None
         assert Cache(tmp_path / "cache", emotions=False).get(path.read_bytes()) is None
+
+    def test_another_opencv_has_entries_of_its_own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It decodes and scales a little differently."""
+        path = FACES / "biden-neutral.jpg"
+        Looker(True, tmp_path)(str(path))
+        monkeypatch.setattr(opencv(), "__version__", "0.0.0")
+        assert Cache(tmp_path, emotions=True).get(path.read_bytes()) is None
 
     def test_nobody_else_may_read_it(self, tmp_path: Path) -> None:
         Looker(True, tmp_path / "cache")(str(FACES / "biden-neutral.jpg"))

@@ -14,6 +14,7 @@ import click
 
 from smileaccess.cli.common import CONFIG_VARIABLE, App, Variadic, console, emit, json_option, pass_app, quiet, warn
 from smileaccess.cli.files import Place
+from smileaccess.errors import SmileAccessError
 from smileaccess.model import LivenessMode
 
 if TYPE_CHECKING:
@@ -190,7 +191,11 @@ def identification(
     by_person = {name: [next(seen) for _ in paths] for name, paths in people.items()}
     pictures = measuring.sort_pictures(by_person, settings.limits(), settings.enrollment_limits())
     plan = measuring.Plan(enrolled, gallery, splits, _seed(seed))
-    size = measuring.gallery_size(pictures.people, plan)
+    try:
+        size = measuring.gallery_size(pictures.people, plan)
+    except SmileAccessError:
+        warn(f"evaluate: pictures: {evaluated.pictures_told(pictures)}")
+        raise
     standing = measuring.Standing(fpir, settings.recognition.threshold, settings.recognition.margin)
     with quiet(), progress("searching", splits) as done:
         found = [search for split in _each(measuring.searches(pictures.people, plan), done) for search in split]

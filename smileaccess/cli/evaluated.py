@@ -43,8 +43,7 @@ def rate_to_plain(rate: Rate) -> dict[str, Any]:
 def print_identification(measured: Measured, pictures: Sorted, fpir: float) -> None:
     """Print what was measured, for people."""
     plan = measured.plan
-    usable = sum(map(len, pictures.people.values()))
-    say(f"pictures   {usable:,} usable of {len(pictures.people):,} people, {_refused(pictures)}")
+    say(f"pictures   {pictures_told(pictures)}")
     say(
         f"gallery    {counted(measured.gallery, 'member')} with {counted(plan.enrolled, 'picture')} each, divided anew "
         f"{counted(plan.splits, 'time')}; seed {plan.seed}"
@@ -100,8 +99,11 @@ def _advice(measured: Measured, fpir: float) -> list[str]:
     return lines
 
 
-def _refused(pictures: Sorted) -> str:
+def pictures_told(pictures: Sorted) -> str:
+    """Return in words how many pictures could be used, and why the others could not."""
+    usable = sum(map(len, pictures.people.values()))
     parts = [
+        f"{usable:,} usable of {len(pictures.people):,} people",
         f"{pictures.refused_at_door.total():,} refused at the door{_why(pictures.refused_at_door)}",
         f"{pictures.refused_at_enrollment.total():,} at enrollment{_why(pictures.refused_at_enrollment)}",
     ]

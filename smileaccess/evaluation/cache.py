@@ -21,6 +21,7 @@ from smileaccess import __version__
 from smileaccess.encoding import canonical
 from smileaccess.errors import SmileAccessError
 from smileaccess.model import Box, Emotion, Face, Frame, Pose, Quality, Sight
+from smileaccess.vision.opencv import opencv
 from smileaccess.vision.weights import DIGESTS
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ class Cache:
     """A folder of entries, each a file of mode 0600; any process. SmileAccessError where it cannot be written."""
 
     def __init__(self, directory: Path, *, emotions: bool) -> None:
-        """Take the folder, made where it is missing (mode 0700); entries of other networks are other entries."""
+        """Take the folder, made if missing (mode 0700); entries of other networks, or another OpenCV, are others."""
         self._directory = directory
-        self._networks = canonical([__version__, DIGESTS, emotions])
+        self._networks = canonical([__version__, opencv().__version__, DIGESTS, emotions])
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
