@@ -185,6 +185,17 @@ def test_a_channel_that_fails_is_tried_again_with_back_off(lines: list[Any]) -> 
     assert [(line["kind"], line["channel"]) for line in lines] == [("alert_unsent", 1), ("alert_channel_back", 1)]
 
 
+def test_what_waits_is_tried_once_more_at_the_end() -> None:
+    """Also where a channel's time has not come again."""
+    bench = Bench()
+    bench.wire.broken = {"one"}
+    bench.tell()
+    bench.wire.broken = set()
+    bench.alerts.start()
+    assert bench.alerts.close(PATIENCE_S)
+    assert len(bench.wire.sent) == 2
+
+
 def test_a_channel_that_is_away_for_long_is_tried_now_and_then() -> None:
     """The back-off has a bound, and what is too old is dropped."""
     bench = Bench()

@@ -1494,6 +1494,7 @@ def test_a_release_ends_everything_and_says_what() -> None:
     answers = rig.release()
     rig.settle()
     assert (answers, rig.panel.held, rig.status()["locked_out_s"]) == ([("", ("hold", "lock-out"))], False, 0.0)
+    assert rig.status()["failures"] == 0, "the next denial is the first one, and free"
     rig.lock()
     answers = rig.release()
     rig.settle()
@@ -1654,6 +1655,14 @@ def test_office_hours_begin_with_the_first_member_in() -> None:
     assert (rig.status()["held"]["cause"], rig.status()["office_hours"]["on"]) == ("office_hours", True)
     rig.wait(OFFICE_S)
     assert (rig.panel.held, rig.status()["held"], orders(rig)) == (False, None, ["office_hours_began", "hold_over"])
+
+
+def test_a_member_who_comes_in_while_the_door_is_held_begins_no_office_hours() -> None:
+    """What the operator ordered ends when it was to end."""
+    rig = Rig(office())
+    rig.hold(60.0)
+    came_in(rig)
+    assert orders(rig) == ["control_hold"]
 
 
 def test_outside_office_hours_a_member_is_let_in_as_ever() -> None:

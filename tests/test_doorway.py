@@ -109,6 +109,14 @@ def test_a_rex_takes_no_entry_away() -> None:
     assert door.hear(Opened()) == [Entered("granted", "a")]
 
 
+def test_a_short_rex_takes_no_time_from_who_was_let_in() -> None:
+    """Whoever is expected may come as long as before."""
+    door = Door()
+    door.hear(Freed("granted", 20.0, "a"), Freed("rex", 1.0))
+    door.wait(15.0)
+    assert door.hear(Opened()) == [Entered("granted", "a")]
+
+
 def test_of_two_who_are_let_in_the_first_has_not_come() -> None:
     """Each is told of."""
     door = Door()
@@ -243,6 +251,18 @@ def test_an_entry_at_a_held_door_is_told() -> None:
     door.hear(HoldBegan(), Freed("granted", 5.0, "a"))
     assert door.hear(Opened()) == [Entered("granted", "a")]
     assert door.hear(Closed()) == []
+
+
+def test_a_hold_that_ends_brings_no_second_alarm() -> None:
+    """A door that was open for too long before it stays one alarm, until it is closed."""
+    door = Door()
+    door.hear(Freed("granted", 5.0, "a"), Opened())
+    door.wait(40.0)
+    door.hear(HoldBegan())
+    door.wait(10.0)
+    door.hear(HoldStopped())
+    door.wait(60.0)
+    assert len([remark for remark in door.told if isinstance(remark, HeldOpen)]) == 1
 
 
 def test_after_a_hold_the_time_counts_anew() -> None:
