@@ -353,10 +353,15 @@ def _warnings(sitting: Sitting, member: Member) -> tuple[str, ...]:
 
 
 def _unrested(sitting: Sitting, member: Member) -> tuple[str, ...]:
-    """Warn of somebody whose calm face nobody has seen: the door would never ask that face to smile."""
+    """Warn of somebody new whose calm face nobody has seen: the door would never ask that face to smile.
+
+    What the earlier pictures of a member showed is not kept.
+    """
     below = sitting.desk.calm_below
     smiles = [look.face.smile for look in sitting.looks if look.face.smile is not None]
-    if below is None or not smiles or min(smiles) < below or (member.gesture or Gesture.SMILE) is not Gesture.SMILE:
+    if below is None or member.version > 1 or (member.gesture or Gesture.SMILE) is not Gesture.SMILE:
+        return ()
+    if not smiles or min(smiles) < below:
         return ()
     return (
         f"no picture shows a calm face: the calmest measures {min(smiles):.0f}, and the door asks for a smile after "

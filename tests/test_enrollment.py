@@ -142,7 +142,10 @@ class TestNewMember:
     def test_one_calm_picture_is_enough(self, desk: Desk) -> None:
         smiling = Picture("smiling", painting(Painted(ADA, 300, smiling=True)))
         taken = [smiling, *pictures(ADA, start=310)]
-        assert enroll(replace(desk, calm_below=30.0), taken, request("Ada")).warnings == ()
+        asking = replace(desk, calm_below=30.0)
+        assert enroll(asking, taken, request("Ada")).warnings == ()
+        more = Picture("more", painting(Painted(ADA, 350, smiling=True)))
+        assert enroll(asking, [more], request("Ada")).warnings == (), "what the first ones showed is not kept"
 
 
 class TestPictures:

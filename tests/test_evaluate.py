@@ -392,9 +392,11 @@ class TestLiveness:
             shutil.copy(each, tmp_path / "people" / "ann")
         told = evaluate("liveness", "--genuine", tmp_path / "people", "--fps", "10", "--json").json()
         assert told["genuine"]["reasons"] == {"no_expression_change": 1}
+        assert ["when the person was asked to smile: 1 of 1." in note for note in told["notes"]] == [True]
         (tmp_path / "people" / "ann.cue").write_text("0.2")
         told = evaluate("liveness", "--genuine", tmp_path / "people", "--fps", "10", "--json").json()
         assert [each["granted"] for each in told["genuine"]["captures"]] == [True]
+        assert told["notes"] == []
 
     def test_what_the_door_cannot_see_is_no_answer(self, evaluate: Callable[..., Result], recordings: Path) -> None:
         told = evaluate("liveness", "--attack", f"nobody={recordings / 'empty'}", "--json").json()

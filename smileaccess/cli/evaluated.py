@@ -271,8 +271,8 @@ def _liveness_notes(species: Sequence[Species], mode: LivenessMode) -> list[str]
     untold = sum(not each.cue_told for each in asked)
     if mode is LivenessMode.NEUTRAL_THEN_SMILE and untold:
         lines.append(
-            f"{untold} of {counted(len(asked), 'genuine capture')} do not say when the person was asked to smile "
-            "(NAME.cue): they answer the door's cue by chance."
+            f"Genuine captures without NAME.cue, which says when the person was asked to smile: {untold} of "
+            f"{len(asked)}. They answer the door's cue by chance."
         )
     return lines
 

@@ -65,7 +65,9 @@ def _listed(directory: Path) -> list[Path]:
     try:
         return sorted(each for each in directory.iterdir() if not each.name.startswith("."))
     except OSError as error:
-        raise SmileAccessError(f"evaluate: {directory}: {error.strerror}: give a folder that you may read") from error
+        raise SmileAccessError(
+            f"evaluate: {directory}: {error.strerror}: give a folder that is there and that you may read"
+        ) from error
 
 
 def _is_picture(path: Path) -> bool:
