@@ -18,6 +18,7 @@ import structlog
 from smileaccess import door as doors
 from smileaccess import doorway
 from smileaccess.approach import Rest, next_rest
+from smileaccess.barring import OperatorLock, Refusals
 from smileaccess.canonical import journal_fields, level, sentence
 from smileaccess.contact import Contact
 from smileaccess.door import Door, Phase
@@ -62,8 +63,8 @@ from smileaccess.model import (
 )
 from smileaccess.office import CAUSE as OFFICE_HOURS
 from smileaccess.office import OfficeHours
-from smileaccess.orders import TOLD_S, Lock
-from smileaccess.policy import LockOut, decide, next_lock_out
+from smileaccess.orders import Lock
+from smileaccess.policy import LockOut, decide
 from smileaccess.reports import REPORTS
 from smileaccess.running import Running, fault_of
 from smileaccess.signals import signal_for
@@ -127,15 +128,12 @@ class Controller:
         self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._jobs = Jobs(ports, self._queue.put)
         self._door = Door(locked=lock is not None)
-        self._lock = lock
-        self._locks_on_their_way = 0
-        self._lock_told_at = ports.clock.monotonic()
+        self._lock = OperatorLock(lock, ports.clock.monotonic())
         self._running: Running | None = None
         self._members: Mapping[str, Member] = {}
         self._active = 0
         self._gestures: Mapping[str, Gesture] = {}
-        self._lock_out = lock_out or LockOut()
-        self._locked_until = ports.clock.monotonic() + self._lock_out.remaining_s(ports.clock.now(), conduct.lock_out)
+        self._refusals = Refusals(lock_out or LockOut(), ports.clock.monotonic(), ports.clock.now(), conduct.lock_out)
         self._newest = newest
         self._rest = Rest()
         self._awake_until: float | None = None
@@ -201,8 +199,7 @@ class Controller:
     def next_deadline(self) -> float | None:
         """When time alone will next change something (monotonic seconds)."""
         times = [doors.next_deadline(self._door), self._awake_until, self._strike.retry_at, self._contact.next_deadline]
-        if self._lock is not None:
-            times.append(self._lock_told_at + TOLD_S)
+        times.append(self._lock.next_deadline)
         if self._running is not None and self._door.phase is Phase.EXAMINING:
             times.append(self._running.examining.next_deadline())
         return min((t for t in times if t is not None), default=None)
@@ -297,9 +294,8 @@ class Controller:
         if self._strike.retry_at is not None and now >= self._strike.retry_at:
             self._de_energize()
         self._contact.hear(doorway.TimePassed(), self._conduct.doorway)
-        if self._lock is not None and now >= self._lock_told_at + TOLD_S:
-            self._lock_told_at = now
-            self._note("lock_kept", "an operator's lock goes on", {"locked": self._lock.told()})
+        if self._lock.due(now):
+            self._note("lock_kept", "an operator's lock goes on", {"locked": self._lock.told})
 
     def _show_rest(self) -> None:
         """Show how the door stands when nobody is being looked at."""
@@ -486,7 +482,8 @@ class Controller:
         examining = Examining(self._conduct.examining, now, luck, self._gestures)
         bound = log.bind(attempt_id=attempt.id, door=self._name)
         deadline = now + self._conduct.door.attempt_s
-        running = Running(attempt, examining, self._conduct, bound, deadline, locked_out=now < self._locked_until)
+        locked_out = self._refusals.left_s(now) > 0
+        running = Running(attempt, examining, self._conduct, bound, deadline, locked_out=locked_out)
         running.operator_locked = self._door.locked
         self._running = running
         self._jobs.open_row(running)
@@ -586,18 +583,9 @@ class Controller:
         closed_at = attempt.closed_at or self._ports.clock.now()
         decision = Decision(attempt.outcome or Outcome.DENIED, attempt.reason, attempt.member_id)
         self._newest = max(self._newest or closed_at, closed_at)
-        before = self._lock_out
-        self._lock_out = next_lock_out(before, decision, closed_at, running.conduct.lock_out)
-        if self._lock_out != before:
-            remaining_s = self._lock_out.remaining_s(closed_at, running.conduct.lock_out)
-            self._locked_until = self._ports.clock.monotonic() + remaining_s
-            if remaining_s:
-                log.warning(
-                    "too many refusals in a row: nobody is let in for a while",
-                    kind="lock_out",
-                    for_s=round(remaining_s),
-                )
         now = self._ports.clock.monotonic()
+        if for_s := self._refusals.count(decision, closed_at, running.conduct.lock_out, now):
+            log.warning("too many refusals in a row: nobody is let in for a while", kind="lock_out", for_s=round(for_s))
         rules = running.conduct.approaching
         self._rest = next_rest(self._rest, attempt.trigger, attempt.outcome, attempt.reason, now, rules)
         self._take_over_conduct()
@@ -625,10 +613,7 @@ class Controller:
 
     def _lock_now(self, asked: LockAsked) -> None:
         """Lock at once, whatever becomes of the record; an attempt under way ends."""
-        now = self._ports.clock.monotonic()
-        self._lock = self._lock or Lock(asked.event.at, asked.event.who)
-        self._locks_on_their_way += 1
-        self._lock_told_at = now
+        self._lock.order(Lock(asked.event.at, asked.event.who), self._ports.clock.monotonic())
         running = self._running
         self._step(doors.LockOrdered())
         if running is not None and self._door.phase is Phase.EXAMINING:
@@ -701,21 +686,22 @@ class Controller:
     def _release(self, asked: ReleaseAsked, error: RecordsError | None) -> None:
         now = self._ports.clock.monotonic()
         if error is not None or now >= asked.expires:
-            if error is None and self._lock is not None:  # a restart reads the record: the lock stands there, too
-                self._note("lock_kept", "a release came too late", {"locked": self._lock.told()})
+            if error is None and self._lock.stands:  # a restart reads the record: the lock stands there, too
+                self._note("lock_kept", "a release came too late", {"locked": self._lock.told})
             asked.answer(("the release could not be put on record in time", ()))
             return
+        stood = self._lock.stands
+        lifted = self._lock.release()
         standing = {
-            "lock": self._lock is not None and not self._locks_on_their_way,
+            "lock": stood and lifted,
             "hold": self._door.hold is not None,
-            "lock-out": now < self._locked_until,
+            "lock-out": self._refusals.left_s(now) > 0,
         }
-        ended = tuple(name for name, stood in standing.items() if stood)
-        if not self._locks_on_their_way:  # one ordered after this release stands
-            self._lock = None
+        ended = tuple(name for name, told in standing.items() if told)
+        if lifted:
             self._step(doors.LockReleased())
         self._step(doors.HoldEnded("an operator released the door"))
-        self._lock_out, self._locked_until = LockOut(), now
+        self._refusals.release(now)
         self._office.released(self._ports.clock.now())
         asked.answer(("", ended))
         log.warning(
@@ -723,7 +709,7 @@ class Controller:
         )
 
     def _locked(self, asked: LockAsked, error: RecordsError | None) -> None:
-        self._locks_on_their_way -= 1
+        self._lock.arrived()
         if error is None:
             asked.answer("")
             return
@@ -751,9 +737,9 @@ class Controller:
             "phase": self._door.phase.value,
             "strike": self._strike_stands(),
             "attempt": self._door.attempt,
-            "locked_out_s": round(max(0.0, self._locked_until - now), 1),
-            "failures": self._lock_out.failures,
-            "operator_lock": None if self._lock is None else self._lock.told(),
+            "locked_out_s": round(self._refusals.left_s(now), 1),
+            "failures": self._refusals.failures,
+            "operator_lock": self._lock.told,
             "held": self._held(now),
             "contact": None if "contact" not in wired else "open" if self._contact.open else "closed",
             "door_alarm": self._contact.in_alarm,

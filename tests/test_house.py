@@ -82,8 +82,9 @@ INNER: dict[str, set[str]] = {
     "control": VALUES | {"ports", "events"},
     "controller": VALUES
     | {"ports", "approach", "canonical", "conduct", "door", "events", "examining", "policy", "recorder", "signals"}
-    | {"contact", "doorway", "jobs", "office", "orders", "reports", "running", "strike"},
+    | {"barring", "contact", "doorway", "jobs", "office", "orders", "reports", "running", "strike"},
     "contact": VALUES | {"ports", "doorway"},
+    "barring": {"model", "orders", "policy"},
     "office": {"encoding"},
     "jobs": VALUES | {"ports", "events", "examining", "recorder", "running", "supervisor"},
     "supervisor": set(),
