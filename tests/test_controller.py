@@ -1529,6 +1529,7 @@ def test_a_lock_out_is_told_in_the_journal(lines: list[Any]) -> None:
     for _ in range(4):
         rig.attempt()
         rig.rest()
+    assert rig.attempt().reason is Reason.LOCKED_OUT
     assert [line["for_s"] for line in lines if line.get("kind") == "lock_out"] == [30]
 
 
