@@ -9,11 +9,11 @@ import math
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smileaccess import liveness
 from smileaccess.ballot import Ballot, Standard
-from smileaccess.curling import LEAST, risen
+from smileaccess.curling import LEAST, curled
 from smileaccess.gates import Limits, hindrance
 from smileaccess.gestures import shown
 from smileaccess.liveness import Challenge, LivenessRules, Stage
@@ -31,10 +31,16 @@ from smileaccess.model import (
     Signal,
 )
 
+if TYPE_CHECKING:
+    from smileaccess.model import Vector
+
 _NOBODY: Mapping[str, Gesture] = {}
 
 _EARLIER_S = 1.0
 """How much of what was seen before the member was known still counts for the member's gesture, in seconds."""
+
+_RESTED = 8
+"""Calm faces that a smile is compared with: the last second's, or those since the face was calm last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,7 @@ class Examining:
         self._gestures = gestures
         self._gesture: Gesture | None = None if gestures else Gesture.SMILE
         self._calm: Face | None = None
+        self._rested: deque[Vector] = deque(maxlen=_RESTED)
         self._aspect = 1.0
         self._earlier: deque[tuple[float, Face]] = deque()
         self._shows: list[tuple[float, Ask]] = []
@@ -256,17 +263,24 @@ class Examining:
             return None
         if self.challenge.stage is Stage.WATCHING:
             self._calm = face
-        elif gesture is Gesture.SMILE and value >= self.rules.liveness.smile_at and self._tilted(face):
-            value = math.nextafter(self.rules.liveness.smile_at, 0.0)
+        if gesture is Gesture.SMILE and self.rules.liveness.mode is not LivenessMode.SMILE and face.mesh is not None:
+            value = self._smile_of_its_own(value, face.mesh)
         self._went_on(liveness.observe(self.challenge, self.rules.liveness, value, at))
         return value
 
-    def _tilted(self, face: Face) -> bool:
-        """Say whether what looks like a smile beside the calm face is none of the mouth's own."""
-        calm = self._calm
-        if self.rules.liveness.mode is LivenessMode.SMILE or calm is None or calm.mesh is None or face.mesh is None:
-            return False
-        return risen(calm.mesh, face.mesh, self._aspect) < LEAST
+    def _smile_of_its_own(self, value: float, mesh: Vector) -> float:
+        """Return the smile of a face, on the cue less than one where all of the face is bent and not the mouth alone.
+
+        Before the cue what looks like a smile is one: it begins the challenge anew. The face is compared with each of
+        the last calm ones, since a head that is held otherwise meanwhile is bent in the picture as well.
+        """
+        if value < self.rules.liveness.neutral_below:
+            self._rested.append(mesh)
+            return value
+        answers = self.challenge.stage is Stage.CUED and value >= self.rules.liveness.smile_at
+        if answers and self._rested and max(curled(calm, mesh, self._aspect) for calm in self._rested) < LEAST:
+            return math.nextafter(self.rules.liveness.smile_at, 0.0)
+        return value
 
     def _went_on(self, challenge: Challenge) -> None:
         before, self.challenge = self.challenge.stage, challenge

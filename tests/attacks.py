@@ -182,9 +182,9 @@ class Sheet:
 class Face:
     """How far a face has gone from rest to a smile, 0..1, after what it reacts to."""
 
-    def __init__(self, chance: random.Random, reach: float = 1.0) -> None:
+    def __init__(self, chance: random.Random, reach: float = 1.0, takes_s: tuple[float, float] = (0.3, 0.7)) -> None:
         self._reaction = (chance.uniform(0.25, 0.45), chance.uniform(0.0, 0.15))
-        self._takes_s = chance.uniform(0.3, 0.7)
+        self._takes_s = chance.uniform(*takes_s)
         self._reach = reach
         self._chance = random.Random(chance.randrange(1 << 30))
         self._late: dict[float, float] = {}
@@ -229,41 +229,65 @@ def still_print(studio: Studio, person: Person, chance: random.Random, _settings
     return lambda at_s, _cues: light.on(sheet.over(wall, paper, at_s), at_s)
 
 
-def tilted_print(rolled: bool) -> Scene:
-    """A calm print that is tilted about its level axis as the light asks, `rolled` about its upright one or flat."""
+def tilted_print(bent: str) -> Scene:
+    """A calm print that is tilted about its level axis as the light asks: `flat`, `rolled`, or `folded` upright."""
 
     def scene(studio: Studio, person: Person, chance: random.Random, _settings: Settings) -> Show:
-        paper, hand = studio.paper(person.neutral, 150.0), Face(chance)
-        arc = chance.choice((-130.0, 130.0)) if rolled else 0.0
-        rest, asked = chance.choice(((0, 42), (0, -48), (-20, 42), (-42, 48), (42, -48)))
+        paper = studio.paper(person.neutral, 150.0)
+        hand = Face(chance, takes_s=chance.choice(((0.3, 0.7), (1.0, 2.5))))
+        slope = _slope(bent, paper.shape[1], chance)
+        rest, asked = chance.choice(((0, 42), (0, -48), (-20, 42), (-10, 45), (10, -45), (-42, 48), (42, -48)))
         light, wall = Light(chance, 0.02), doorway()
         phase = chance.uniform(0, 6.28)
 
         def show(at_s: float, cues: Cues) -> Pixels:
             tilt = rest + (asked - rest) * hand.smile(at_s, cues) + 1.5 * math.sin(1.7 * at_s + phase)
             place = WIDTH / 2 + 4 * math.sin(1.1 * at_s + phase), HEIGHT / 2 + 3 * math.cos(1.4 * at_s)
-            return light.on(rolled_over(wall, paper, arc, tilt, place), at_s)
+            return light.on(bent_over(wall, paper, slope, tilt, place), at_s)
 
         return show
 
     return scene
 
 
-def rolled_over(behind: Pixels, paper: Pixels, arc: float, tilt: float, place: tuple[float, float]) -> Pixels:
-    """Return a print before a background, rolled to an arc about its upright axis and then tilted, both in degrees.
+Slope = Callable[["Vector"], "Vector"]
+"""How far a sheet leans back, in radians, so many pixels to the right of its middle."""
 
-    The camera is three of its widths away; a positive arc bulges toward it. Upright strips are drawn from the back.
+
+def rolled(width: int, arc: float) -> Slope:
+    """Return the slope of a sheet rolled to an arc of so many degrees about its upright axis; positive: bulging."""
+    return lambda across: across * (math.radians(arc) / width)
+
+
+def folded(width: int, lean: float, at: float = 0.0) -> Slope:
+    """Return the slope of a sheet whose halves lean back by so many degrees from an upright fold, a little rounded.
+
+    The fold is `at` widths to the right of the middle.
+    """
+    return lambda across: np.tanh((across - at * width) / (0.04 * width)) * math.radians(lean)
+
+
+def _slope(bent: str, width: int, chance: random.Random) -> Slope:
+    if bent == "folded":
+        return folded(width, chance.choice((-50, -35, -20, 20, 35, 50)), chance.choice((0.0, 0.0, 0.06)))
+    return rolled(width, chance.choice((-130.0, 130.0)) if bent == "rolled" else 0.0)
+
+
+def bent_over(behind: Pixels, paper: Pixels, slope: Slope, tilt: float, place: tuple[float, float]) -> Pixels:
+    """Return a print before a background, bent about its upright axis and then tilted, in degrees, about its level one.
+
+    The camera is three of its widths away. Upright strips are drawn from the back.
     """
     height, width = paper.shape[:2]
-    across, down = np.linspace(0, width - 1, 61), np.array([0.0, height - 1.0])
-    columns, rows = np.meshgrid(across - width / 2, down - height / 2)
-    radius = width / math.radians(arc) if arc else math.inf
-    x = radius * np.sin(columns / radius) if arc else columns
-    near = radius * (np.cos(columns / radius) - 1) if arc else np.zeros_like(columns)
+    across, down = np.linspace(0, width - 1, 121), np.array([0.0, height - 1.0])
+    along = across - width / 2
+    leans = slope(along)
+    x, near = (_run(along, part) for part in (np.cos(leans), -np.sin(leans)))
+    columns, rows = np.meshgrid(x, down - height / 2)
     cos, sin = math.cos(math.radians(tilt)), math.sin(math.radians(tilt))
     y, z = rows * cos - near * sin, rows * sin + near * cos
     size = 3.0 * width / (3.0 * width - z)
-    corners = np.dstack([place[0] + x * size, place[1] + y * size]).astype(np.float32)
+    corners = np.dstack([place[0] + columns * size, place[1] + y * size]).astype(np.float32)
     seen = behind.copy()
     for strip in np.argsort(z.mean(axis=0)[:-1], kind="stable"):
         quad = np.array([corners[0, strip], corners[0, strip + 1], corners[1, strip + 1], corners[1, strip]])
@@ -283,6 +307,13 @@ def rolled_over(behind: Pixels, paper: Pixels, arc: float, tilt: float, place: t
         part = seen[low[1] : high[1], low[0] : high[0]]
         part[mask > 0] = drawn[mask > 0]
     return seen
+
+
+def _run(along: Vector, rate: Vector) -> Vector:
+    """Return the way along a sheet as an integral of its rate, 0 in the sheet's middle."""
+    steps = np.concatenate([[0.0], np.cumsum((rate[1:] + rate[:-1]) / 2 * np.diff(along))])
+    way: Vector = steps - np.interp(0.0, along, steps)
+    return way
 
 
 def swapped(how: str) -> Scene:
@@ -410,8 +441,9 @@ KINDS: Mapping[str, Scene] = MappingProxyType(
     {
         "genuine": genuine,
         "print": still_print,
-        "tilt of a flat print": tilted_print(rolled=False),
-        "tilt of a rolled print": tilted_print(rolled=True),
+        "tilt of a flat print": tilted_print("flat"),
+        "tilt of a rolled print": tilted_print("rolled"),
+        "tilt of a folded print": tilted_print("folded"),
         "swap by a cut": swapped("cut"),
         "swap by a slide": swapped("slide"),
         "swap behind a hand": swapped("hand"),

@@ -1067,3 +1067,16 @@ def test_a_gesture_that_could_not_be_measured_is_not_seen() -> None:
         session.see(make_sight(blind))
 
     assert session.examining.challenge.since is None
+
+
+def test_a_nod_before_the_cue_raises_no_bar() -> None:
+    """What measures as a smile then, the mouth's own or not, begins the challenge anew with another calm face."""
+    session = Session().identified()
+    session.see(make_sight(replace(make_face(60.0), mesh=make_face(NEUTRAL).mesh)))
+    assert session.examining.challenge.stage is Stage.WATCHING
+    session.shown_until(lambda: session.examining.signal is Signal.SMILE_NOW)
+    for _ in range(4):
+        session.show(NEUTRAL)
+    for _ in range(3):
+        session.show(75.0)
+    assert session.examining.challenge.stage is Stage.PASSED

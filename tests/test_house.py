@@ -128,7 +128,7 @@ PURE_LIBRARY = {
 }
 
 RECKONING = {
-    "curling": {"numpy"},
+    "curling": {"numpy", "numpy.typing"},
     "evaluation.measuring": {"numpy", "numpy.typing"},
     "schedules": {"zoneinfo"},
 }
