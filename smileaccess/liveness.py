@@ -238,8 +238,8 @@ def verdict(challenge: Challenge) -> Reason | None:
         return challenge.failure
     if challenge.missed:
         return _prevailing(challenge.missed)
-    if challenge.word:
-        return None
+    if challenge.word:  # the light was shown: whoever stops following it has guessed
+        return Reason.NO_EXPRESSION_CHANGE if challenge.beats else None
     return {Stage.WATCHING: Reason.NO_EXPRESSION_CHANGE, Stage.CUED: Reason.NO_SMILE}.get(challenge.stage)
 
 

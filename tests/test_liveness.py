@@ -726,12 +726,14 @@ def test_a_smile_before_the_first_beat_begins_anew() -> None:
     assert (challenge.stage, challenge.word, challenge.luck) == (Stage.WATCHING, (), (0.9,))
 
 
-def test_following_is_no_verdict_until_it_was_missed() -> None:
-    """Time that is up within the first sequence proves nothing; after a missed one it does."""
-    first = advance(play(FOLLOW, [(0.0, NEUTRAL), (0.1, NEUTRAL)], (0.1, 0.9)), FOLLOW, 0.5)
+def test_following_is_no_verdict_until_the_light_was_shown() -> None:
+    """Time that is up before the first light proves nothing; whoever has seen one has guessed, or missed it."""
+    held = play(FOLLOW, [(0.0, NEUTRAL), (0.1, NEUTRAL)], (0.1, 0.9))
+    first = advance(held, FOLLOW, 0.5)
     missed = follow_until_missed()
 
-    assert verdict(first) is None
+    assert (held.stage, verdict(held)) == (Stage.HOLDING, None)
+    assert (first.stage, verdict(first)) == (Stage.CUED, Reason.NO_EXPRESSION_CHANGE)
     assert verdict(missed) is Reason.NO_SMILE
 
 
