@@ -230,7 +230,9 @@ def _free(doorway: Doorway, event: Freed, now: float) -> tuple[Doorway, tuple[Re
         # Somebody goes out while another one is expected: whoever opens, the one who was let in may come.
         return replace(doorway, passage=replace(before, until=max(before.until, until), shared=True)), ()
     stands_open = doorway.opened_at is not None
-    doorway = replace(doorway, passage=Passage(event.cause, event.attempt, until, used=stands_open))
+    # Who is still going out may be the one who opens and closes: that locks nobody out who was let in meanwhile.
+    shared = before is not None and before.cause not in ENTRIES and not before.used and event.cause in ENTRIES
+    doorway = replace(doorway, passage=Passage(event.cause, event.attempt, until, used=stands_open, shared=shared))
     told = _missed(before)
     if stands_open and event.cause in ENTRIES:
         told = (*told, Entered(event.cause, event.attempt, stood_open=True))

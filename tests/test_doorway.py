@@ -109,6 +109,14 @@ def test_a_rex_takes_no_entry_away() -> None:
     assert door.hear(Opened()) == [Entered("granted", "a")]
 
 
+def test_who_is_still_going_out_locks_nobody_out_who_was_let_in_meanwhile() -> None:
+    """REX first, the grant after it: whoever opens and closes the door may be the one who leaves."""
+    door = Door()
+    door.hear(Freed("rex", 5.0))
+    door.wait(2.0)
+    assert door.hear(Freed("granted", 5.0, "a"), Opened(), Closed()) == [Entered("granted", "a")]
+
+
 def test_a_short_rex_takes_no_time_from_who_was_let_in() -> None:
     """Whoever is expected may come as long as before."""
     door = Door()
