@@ -184,4 +184,5 @@ class Limiter:
             self._began.setdefault(alert.kind, alert.at)
             return alert
         began = [self._began.pop(trouble) for trouble in troubles if trouble in self._began]
-        return replace(alert, since=max(began, default=None))
+        # Of two holds the one that lasts goes on: what began first is what is over.
+        return replace(alert, since=min(began, default=None))

@@ -616,11 +616,11 @@ class Controller:
         self._lock.order(Lock(asked.event.at, asked.event.who), self._ports.clock.monotonic())
         running = self._running
         self._step(doors.LockOrdered())
+        self._jobs.put_down_order(asked)
         if running is not None and self._door.phase is Phase.EXAMINING:
             running.operator_locked = True
             self._judge()
         log.warning("locked by an operator", kind="control_lock", who=asked.event.who, why=asked.event.why)
-        self._jobs.put_down_order(asked)
 
     def _opening_asked(self, asked: UnlockAsked | HoldAsked) -> None:
         """Have it put on record first; what may not be done is on record as refused."""
@@ -672,7 +672,10 @@ class Controller:
         trouble = self._what_happened()
         asked.answer(trouble)
         if trouble:
-            log.warning("an operator's order was not carried out", kind="order_failed", order="hold", error=trouble)
+            if asked.cause == "hold":  # whoever asked for office hours tells of it
+                log.warning("an operator's order was not carried out", kind="order_failed", order="hold", error=trouble)
+            if self._door.locked:  # what a strike that did not move ended is told of by the door
+                self._note("hold_over", trouble, {"cause": asked.cause})
             return
         who, why = asked.event.who, asked.event.why
         log.warning("the door is held unlocked", kind=asked.event.kind, who=who, why=why, for_s=round(asked.for_s))
@@ -686,7 +689,7 @@ class Controller:
     def _release(self, asked: ReleaseAsked, error: RecordsError | None) -> None:
         now = self._ports.clock.monotonic()
         if error is not None or now >= asked.expires:
-            if error is None and self._lock.stands:  # a restart reads the record: the lock stands there, too
+            if self._lock.stands:  # a restart reads the record, where the release may be: the lock stands there, too
                 self._note("lock_kept", "a release came too late", {"locked": self._lock.told})
             asked.answer(("the release could not be put on record in time", ()))
             return

@@ -107,6 +107,14 @@ def test_whatever_the_door_was_held_for_its_end_says_since_when() -> None:
     assert over.since == NOON
 
 
+def test_a_short_hold_in_office_hours_is_not_what_ends_with_them() -> None:
+    limiter = Limiter(AlertRules(frozenset({"orders"})))
+    limiter.take(alert("office_hours_began"), 0.0)
+    limiter.take(alert("control_hold", 7200.0), 7200.0)
+    [over] = limiter.take(alert("hold_over", 36000.0), 36000.0)
+    assert over.since == NOON
+
+
 def test_the_end_of_a_trouble_says_since_when_it_was() -> None:
     """Whoever was out of reach meanwhile learns the whole of it."""
     limiter = Limiter(RULES)

@@ -35,8 +35,10 @@ from smileaccess.events import ConductChanged, MembersChanged, Noted, Pressed, S
 from smileaccess.liveness import LivenessRules, words
 from smileaccess.model import (
     Candidate,
+    DoorEvent,
     DoorInput,
     Emotion,
+    Evidence,
     Gesture,
     Health,
     LivenessMode,
@@ -51,6 +53,7 @@ from smileaccess.model import (
 from smileaccess.orders import TELLING, TOLD_S, Lock, standing_lock
 from smileaccess.policy import EmotionRule, LockOut
 from smileaccess.reports import REPORTS
+from smileaccess.running import Running
 from tests.builders import ANN, BOB, make_event, make_face, make_member, make_quality, make_sight
 from tests.doors import eventually
 from tests.fakes import CONDUCT, Rig, energized, granted
@@ -1618,6 +1621,66 @@ def test_an_order_that_moved_nothing_is_not_told_as_carried_out() -> None:
 
     assert "an operator has locked the door" in answers[0]
     assert [line["kind"] for line in lines if line["kind"] in {"control_hold", "order_failed"}] == ["order_failed"]
+
+
+def test_office_hours_that_a_lock_overtakes_are_no_operators_order() -> None:
+    """They are told of as what they are, and the record says that they are over."""
+    with structlog.testing.capture_logs() as lines:
+        rig = Rig(office())
+        rig.press()
+        while not rig.panel.held:  # and no longer: the order for the office hours waits for the record then
+            rig.work(rig.eyes)
+            rig.work(rig.asking)
+            rig.work(rig.writing)
+            rig.wait(0.1)
+        rig.lock()
+        rig.settle()
+    assert orders(rig) == ["office_hours_began", "control_lock", "hold_over"]
+    kinds = [line["kind"] for line in lines if line.get("kind") in {"office_hours_failed", "order_failed"}]
+    assert kinds == ["office_hours_failed"]
+
+
+def test_a_lock_is_on_record_whatever_becomes_of_the_attempt_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something unforeseen in it denies the attempt; the lock stands, also after a restart, and can be released."""
+    rig, weigh, trouble = examining(), Running.weigh, [RuntimeError("nobody foresaw this")]
+
+    def broken(running: Running, now: float) -> Evidence:
+        if trouble:
+            raise trouble.pop()
+        return weigh(running, now)
+
+    monkeypatch.setattr(Running, "weigh", broken)
+    answers = rig.lock()
+    assert trouble == []
+    rig.settle()
+    rig.watch(1.0)
+    assert answers == [""]
+    assert told_last(rig) is not None
+    rig.release()
+    rig.settle()
+    assert rig.status()["operator_lock"] is None
+
+
+def test_a_release_whose_commit_failed_and_is_there_lifts_no_lock_at_the_next_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A failed commit may have been made all the same: what a start reads last is that the lock goes on."""
+    rig = Rig()
+    rig.lock()
+    rig.settle()
+    put_down = rig.records.add_event
+
+    def late(event: DoorEvent) -> str:
+        head = put_down(event)
+        if event.kind == "control_release":
+            raise RecordsUnavailable("the commit came late")
+        return str(head)
+
+    monkeypatch.setattr(rig.records, "add_event", late)
+    answers = rig.release()
+    rig.settle()
+    assert answers[0][0] == "the release could not be put on record in time"
+    assert told_last(rig) is not None
 
 
 def test_an_alarm_is_not_hidden_by_who_comes_near() -> None:

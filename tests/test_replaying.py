@@ -440,3 +440,19 @@ def _other(outcome: Outcome | None) -> Outcome:
 def test_the_modes_are_all_thought_of() -> None:
     """A mode that is new must be put among those whose challenge a record tells of, or not."""
     assert set(LivenessMode) == {"off", "smile", "neutral-then-smile", "follow-the-light"}
+
+
+def test_no_mode_opens_for_a_fallback_that_may_not() -> None:
+    """Who was named by it alone is denied whatever is asked for; by one that may open nobody can tell."""
+    told = '[recognition]\nrecognizers = ["rekognition", "embedded"]\nfallback_opens = {}\n'
+    more = '[rekognition]\nregion = "eu-central-1"\n[liveness]\nmode = "off"'
+    found = {"m_ada": 99.4}
+    refused = recorded(found, found, reason=Reason.RECOGNIZER_UNAVAILABLE)
+    assert replayed(refused, told.format("false") + more).verdict is Verdict.SAME
+    assert replayed(refused, told.format("true") + more).verdict is Verdict.UNTOLD
+
+
+def test_who_ran_out_of_time_for_the_smile_comes_in_where_none_is_asked_for() -> None:
+    found = {"m_ada": 99.4}
+    late = recorded(found, found, reason=Reason.TIMEOUT, challenge="holding")
+    assert replayed(late, '[liveness]\nmode = "off"').verdict is Verdict.NOW_GRANTED

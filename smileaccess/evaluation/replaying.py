@@ -44,7 +44,9 @@ SETTLED = frozenset(Reason) - {
 }
 """Denials that no threshold, mode or rule on expressions has to do with: they stay what they are."""
 
-_AFTERWARDS = PRESENTATION | {Reason.TRACK_LOST, Reason.RECOGNIZER_UNAVAILABLE, Reason.SPENDING_CAP}
+_AFTERWARDS = (PRESENTATION - {Reason.TIMEOUT}) | {
+    *(Reason.TRACK_LOST, Reason.RECOGNIZER_UNAVAILABLE, Reason.SPENDING_CAP),
+}
 """Denials that may have come after the member was known; where no sign of life is asked for the door was open then."""
 
 _EARLY = {Reason.NOT_RECOGNIZED, Reason.AMBIGUOUS_MATCH}
@@ -116,8 +118,10 @@ def replay(attempt: Attempt, member: Member | None, present: Ruling, other: Ruli
 
 
 def _identified(attempt: Attempt, other: Ruling) -> bool:
+    """Say whether a member was recognized, and by a recognizer that may open."""
     try:
-        return _ballot(_answers(attempt, other.examining), other.examining).identity[0] is not None
+        ballot = _ballot(_answers(attempt, other.examining), other.examining)
+        return ballot.identity[0] is not None and (other.policy.fallback_opens or not ballot.fallback)
     except LookupError:
         return False
 
