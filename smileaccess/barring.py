@@ -26,6 +26,8 @@ class OperatorLock:
         """Take the lock that stands at the start, told of on record just then."""
         self._standing = standing
         self._on_their_way = 0
+        self._releases = 0
+        self._told_behind = False
         self._told_at = now
 
     @property
@@ -53,12 +55,29 @@ class OperatorLock:
         """Take in that an order is on record, or will not be."""
         self._on_their_way -= 1
 
+    def told_again(self) -> None:
+        """Take in that the record is told of it once more: behind a release that is on its way, as it may be."""
+        self._told_behind = self._told_behind or self._releases > 0
+
+    def release_asked(self) -> None:
+        """Take in that a release is on its way to the record."""
+        self._releases += 1
+
+    def release_arrived(self) -> None:
+        """Take in that it is on record, or will not be."""
+        self._releases -= 1
+
     def release(self) -> bool:
         """End it, and say so; one that was ordered after the release stands."""
         if self._on_their_way:
             return False
         self._standing = None
         return True
+
+    def overwritten(self) -> bool:
+        """Say, once, whether the record was told of the lock behind the release: a start would find the lock there."""
+        told, self._told_behind = self._told_behind, False
+        return told
 
     def due(self, now: float) -> bool:
         """Say whether it is to be told of on record once more; the caller then does."""

@@ -245,6 +245,7 @@ class Controller:
             case UnlockAsked() | HoldAsked():
                 self._opening_asked(event)
             case ReleaseAsked():
+                self._lock.release_asked()
                 self._jobs.put_down_order(event)
             case Ordered():
                 self._ordered(event)
@@ -295,7 +296,7 @@ class Controller:
             self._de_energize()
         self._contact.hear(doorway.TimePassed(), self._conduct.doorway)
         if self._lock.due(now):
-            self._note("lock_kept", "an operator's lock goes on", {"locked": self._lock.told})
+            self._tell_of_the_lock("an operator's lock goes on")
 
     def _show_rest(self) -> None:
         """Show how the door stands when nobody is being looked at."""
@@ -667,6 +668,10 @@ class Controller:
                 self._note("hold_over", "not on record in time", {"cause": asked.cause})
             asked.answer("the hold could not be put on record in time")
             return
+        if asked.cause == OFFICE_HOURS and not self._office.may_hold(self._ports.clock.now()):
+            self._note("hold_over", "an operator released the door", {"cause": asked.cause})
+            asked.answer("an operator released the door")
+            return
         self._moved = False
         self._step(doors.HoldRecorded(doors.Hold(now + asked.for_s, asked.cause), asked.expires))
         trouble = self._what_happened()
@@ -678,7 +683,9 @@ class Controller:
                 self._note("hold_over", trouble, {"cause": asked.cause})
             return
         who, why = asked.event.who, asked.event.why
-        log.warning("the door is held unlocked", kind=asked.event.kind, who=who, why=why, for_s=round(asked.for_s))
+        held = self._held(now)  # which may be a longer one that stood already
+        for_s = asked.for_s if held is None else held["for_s"]
+        log.warning("the door is held unlocked", kind=asked.event.kind, who=who, why=why, for_s=round(for_s))
 
     def _what_happened(self) -> str:
         """Return why the strike did not move, empty where it did."""
@@ -688,9 +695,12 @@ class Controller:
 
     def _release(self, asked: ReleaseAsked, error: RecordsError | None) -> None:
         now = self._ports.clock.monotonic()
+        self._lock.release_arrived()
         if error is not None or now >= asked.expires:
-            if self._lock.stands:  # a restart reads the record, where the release may be: the lock stands there, too
-                self._note("lock_kept", "a release came too late", {"locked": self._lock.told})
+            # A restart reads the record, where the release may be: it did nothing, and the lock stands there, too.
+            self._note("release_refused", "a release came too late", {})
+            if self._lock.stands:
+                self._tell_of_the_lock("a release came too late")
             asked.answer(("the release could not be put on record in time", ()))
             return
         stood = self._lock.stands
@@ -703,6 +713,8 @@ class Controller:
         ended = tuple(name for name, told in standing.items() if told)
         if lifted:
             self._step(doors.LockReleased())
+            if self._lock.overwritten():
+                self._jobs.put_down(replace(asked.event, id=uuid7()))
         self._step(doors.HoldEnded("an operator released the door"))
         self._refusals.release(now)
         self._office.released(self._ports.clock.now())
@@ -717,7 +729,12 @@ class Controller:
             asked.answer("")
             return
         self._jobs.put_down(asked.event)
+        self._lock.told_again()
         asked.answer("it is not on record yet, so that a restart would end it: see the journal")
+
+    def _tell_of_the_lock(self, why: str) -> None:
+        self._note("lock_kept", why, {"locked": self._lock.told})
+        self._lock.told_again()
 
     def _note(self, kind: str, why: str, detail: Mapping[str, Any]) -> None:
         self._jobs.put_down(DoorEvent(uuid7(), self._name, self._ports.clock.now(), kind, "smileaccess", why, detail))

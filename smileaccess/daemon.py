@@ -23,7 +23,7 @@ from smileaccess.errors import AlertsUnavailable, PanelError, RecordsUnavailable
 from smileaccess.events import ConductChanged, Event, Noted, Pressed, StopAsked
 from smileaccess.jobs import Ports
 from smileaccess.model import Attempt, Bill, DoorEvent, DoorInput, LivenessMode, Signal, uuid7
-from smileaccess.orders import TELLING, Lock, standing_lock
+from smileaccess.orders import RELEASING, TELLING, Lock, counted_from, standing_lock
 from smileaccess.policy import EmotionRule, replayed_lock_out
 from smileaccess.recorder import Recorder
 from smileaccess.spending import Spending
@@ -143,8 +143,8 @@ class Daemon:
         records, cut_off = self._open_records()
         eyes = wiring.make_eyes(self._settings)
         stack.callback(eyes.close)
-        released = records.last_event(("control_release",), self._clock.now() - RELEASED)
-        since = released.at if released is not None and released.at <= self._clock.now() else None
+        released = records.last_event(RELEASING, self._clock.now() - RELEASED)
+        since = counted_from(released, self._clock.now())
         lock_out = replayed_lock_out(records.attempts(since=since, limit=REPLAYED), self._settings.lock_out_rules())
         lock = standing_lock(records.last_event(TELLING))
         newest, recorder = records.newest(), Recorder(records)
@@ -161,7 +161,7 @@ class Daemon:
             conduct,
             lock_out=lock_out,
             lock=lock,
-            released=since,
+            released=None if released is None else released.at,
             newest=newest,
             on_attempt=self._on_attempt,
         )

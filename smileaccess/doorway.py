@@ -231,7 +231,8 @@ def _free(doorway: Doorway, event: Freed, now: float) -> tuple[Doorway, tuple[Re
         return replace(doorway, passage=replace(before, until=max(before.until, until), shared=True)), ()
     stands_open = doorway.opened_at is not None
     # Who is still going out may be the one who opens and closes: that locks nobody out who was let in meanwhile.
-    shared = before is not None and before.cause not in ENTRIES and not before.used and event.cause in ENTRIES
+    leaving = before is not None and before.cause not in ENTRIES and not before.opened
+    shared = leaving and not stands_open and event.cause in ENTRIES
     doorway = replace(doorway, passage=Passage(event.cause, event.attempt, until, used=stands_open, shared=shared))
     told = _missed(before)
     if stands_open and event.cause in ENTRIES:

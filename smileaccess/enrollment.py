@@ -29,7 +29,7 @@ from smileaccess.model import (
     Question,
     Template,
 )
-from smileaccess.registry import check_groups, check_validity, named
+from smileaccess.registry import check_doors, check_groups, check_validity, named
 from smileaccess.sitting import AGAIN, MOST, Conflict, Desk, Look, Picture, Report, Request, Sitting, Verdict
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def enroll(desk: Desk, pictures: Iterable[Picture], request: Request) -> Report:
     request = replace(request, name=clean_name(request.name))
     check_validity(request.valid_from, request.valid_until)
     check_groups(request.groups)
+    check_doors(request.doors)
     sitting = Sitting(desk, request, _living(desk))
     _gate(sitting, pictures)
     member = _addressee(sitting)

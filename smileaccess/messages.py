@@ -338,6 +338,12 @@ _STRIKE = {
         NOTHING_TO_DO,
         WARNING,
     ),
+    "release_refused": Message(
+        "A release came on record too late, and did nothing",
+        "The record took longer than an operator's order waits; the operator was told so.",
+        "`smileaccess door status` shows how the door stands; release it again. For a slow disk: `smileaccess doctor`.",
+        WARNING,
+    ),
     "control_release": Message(
         "Released by an operator",
         "An operator took lock, hold and lock-out back; the line says which there were.",

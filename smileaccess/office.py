@@ -36,6 +36,10 @@ class OfficeHours:
         self._asked = end is not None
         return end
 
+    def may_hold(self, now: datetime) -> bool:
+        """Say whether they still go, and no operator has ended them."""
+        return self.end(now) is not None and not self._ended(now)
+
     def answered(self) -> None:
         """Take in that what was asked for has begun, or has not; the next member may ask anew."""
         self._asked = False

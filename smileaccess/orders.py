@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 TELLING = ("control_lock", "lock_kept", "control_release", "start")
 """The kinds of event that tell of a lock; the last one on record counts."""
 
+RELEASING = ("control_release", "release_refused")
+"""The kinds of event that tell of a release: one that came on record too late did nothing, and the second says so."""
+
 TOLD_S = 12 * 3600.0
 """Seconds after which a lock that lasts goes on record once more: what is older may have been pruned."""
 
@@ -47,3 +50,11 @@ def standing_lock(last: DoorEvent | None) -> Lock | None:
     # Where it does not say whose the lock is, it holds all the same.
     except (KeyError, TypeError, ValueError):
         return Lock(last.at, last.who)
+
+
+def counted_from(last: DoorEvent | None, now: datetime) -> datetime | None:
+    """Return since when refusals count (UTC), after the last event of RELEASING; None for all of them.
+
+    After a release that was refused the one before it may have been carried out: in doubt all count.
+    """
+    return last.at if last is not None and last.kind == "control_release" and last.at <= now else None

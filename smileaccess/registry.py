@@ -175,12 +175,17 @@ def check_groups(groups: Iterable[str]) -> None:
             raise EnrollmentRefused(f"group {name!r}: must be called by 1 to 40 of a to z, 0 to 9, - and _")
 
 
+def check_doors(doors: Iterable[str]) -> None:
+    """Refuse what cannot be a door's name; EnrollmentRefused."""
+    for name in doors:
+        if not DOOR_NAME.fullmatch(name):
+            raise EnrollmentRefused(f"door {name!r}: a door's name is 1 to 64 letters, digits, . _ or -")
+
+
 def set_doors(registry: Registry, member: Member, doors: Iterable[str] | None, why: str = "") -> Member:
     """Set the doors, by their names, at which a member may come in, None for all; EnrollmentRefused for none."""
     names = None if doors is None else tuple(sorted(set(doors)))
-    for name in names or ():
-        if not DOOR_NAME.fullmatch(name):
-            raise EnrollmentRefused(f"door {name!r}: a door's name is 1 to 64 letters, digits, . _ or -")
+    check_doors(names or ())
     if names == ():
         raise EnrollmentRefused(f"member {member.id}: no door is left: disable the member instead")
     return _limited(registry, member, replace(_living(member), doors=names), "member_doors", why)

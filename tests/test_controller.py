@@ -50,7 +50,7 @@ from smileaccess.model import (
     Signal,
     Trigger,
 )
-from smileaccess.orders import TELLING, TOLD_S, Lock, standing_lock
+from smileaccess.orders import RELEASING, TELLING, TOLD_S, Lock, counted_from, standing_lock
 from smileaccess.policy import EmotionRule, LockOut
 from smileaccess.reports import REPORTS
 from smileaccess.running import Running
@@ -1596,6 +1596,79 @@ def test_a_release_refused_as_late_lifts_no_lock_at_the_next_start() -> None:
     assert answers[0][0] == "the release could not be put on record in time"
     assert rig.status()["operator_lock"] is not None
     assert told_last(rig) is not None
+
+
+def test_a_release_refused_as_late_ends_no_lock_out_at_the_next_start() -> None:
+    """The count of refusals goes on, as it does in the door that runs."""
+    rig = Rig()
+    refuse(rig, 4)
+    rig.release(in_s=1.0)
+    rig.clock.time += 2.0
+    rig.settle()
+    assert rig.status()["failures"] == 4
+    last = [event for event in rig.records.put_down if event.kind in RELEASING][-1]
+    assert counted_from(last, rig.clock.now()) is None
+    rig.release()
+    rig.settle()
+    last = [event for event in rig.records.put_down if event.kind in RELEASING][-1]
+    assert counted_from(last, rig.clock.now()) == last.at
+
+
+def test_a_release_ends_a_lock_for_the_next_start_too_whose_record_came_behind_it() -> None:
+    """The lock's row fails at first and is written after the release that ended it."""
+    rig = Rig()
+    rig.records.broken = {"event"}
+    rig.lock()
+    released = rig.release()
+    rig.writing.work()
+    rig.records.broken = set()
+    rig.settle()
+    assert (released, rig.status()["operator_lock"]) == ([("", ("lock",))], None)
+    assert told_last(rig) is None
+
+
+def test_a_release_in_time_after_a_late_one_leaves_no_lock_on_record() -> None:
+    rig = Rig()
+    rig.lock()
+    rig.settle()
+    rig.release(in_s=1.0)
+    rig.clock.time += 2.0
+    answers = rig.release(in_s=3.0)
+    rig.settle()
+    assert answers == [("", ("lock",))]
+    assert told_last(rig) is None
+
+
+def test_a_lock_that_is_told_of_again_while_its_release_is_on_its_way_is_over() -> None:
+    rig = Rig()
+    rig.lock()
+    rig.settle()
+    rig.clock.time += TOLD_S - 0.1
+    rig.release(in_s=3.0)
+    rig.clock.time += 0.2
+    rig.turn()
+    rig.settle()
+    assert "lock_kept" in orders(rig)
+    assert told_last(rig) is None
+
+
+def test_a_release_ends_office_hours_that_are_on_their_way() -> None:
+    """A member came in while the release was being put on record: the door is not held unlocked after it."""
+    rig = came_in(Rig(office(doorway=WITH_CONTACT)))
+    rig.release()
+    rig.press(DoorInput.DOOR_OPENED)
+    rig.settle()
+    assert orders(rig)[-2:] == ["office_hours_began", "hold_over"]
+    assert rig.status()["held"] is None
+
+
+def test_a_shorter_hold_is_told_as_long_as_the_one_that_goes_on(lines: list[Any]) -> None:
+    rig = came_in(Rig(office()))
+    rig.wait(60.0)
+    rig.hold(60.0)
+    rig.settle()
+    (told,) = [line for line in lines if line.get("kind") == "control_hold"]
+    assert told["for_s"] == pytest.approx(OFFICE_S - 60, abs=10)
 
 
 def told_last(rig: Rig) -> Lock | None:

@@ -121,6 +121,12 @@ class TestNewMember:
             enroll(desk, pictures(ADA), request(name))
         assert stored(desk) == []
 
+    @pytest.mark.parametrize("door", ["", "front door", "Haupttür"])
+    def test_a_door_that_no_door_can_be_called_is_refused(self, desk: Desk, door: str) -> None:
+        with pytest.raises(EnrollmentRefused, match="a door's name is"):
+            enroll(desk, pictures(ADA), request("Ada", doors=(door,)))
+        assert stored(desk) == []
+
     def test_few_pictures_are_enough_but_are_warned_of(self, desk: Desk) -> None:
         assert "only 2 pictures" in enroll(desk, pictures(ADA, 2), request("Ada")).warnings[0]
 

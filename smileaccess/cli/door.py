@@ -283,7 +283,7 @@ def hold(app: App, seconds: float, why: str) -> None:
     with _client(app) as client:
         client.hold(why, seconds)
     until = datetime.now(UTC) + timedelta(seconds=seconds)
-    say(f"held unlocked until {local(until)}; `smileaccess door release` ends it earlier")
+    say(f"held unlocked until {local(until)}, or as long as it was before; `smileaccess door release` ends it earlier")
 
 
 @door.command()
