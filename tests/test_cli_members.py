@@ -279,8 +279,24 @@ class TestChanges:
     def test_validity_is_set_and_lifted(self, enrolled: House) -> None:
         assert enrolled.run("members", "validity", "Barack Obama", "--until", "2030-01-01T00:00+00:00").code == 0
         assert members(enrolled)[0]["valid_until"] == "2030-01-01T00:00:00.000000Z"
-        assert enrolled.run("members", "validity", "Barack Obama").code == 0
+        assert enrolled.run("members", "validity", "Barack Obama", "--from", "2029-01-01T00:00+00:00").code == 0
+        assert members(enrolled)[0]["valid_until"] == "2030-01-01T00:00:00.000000Z"
+        for options in ((), ("--always", "--until", "7d")):
+            result = enrolled.run("members", "validity", "Barack Obama", *options)
+            assert (result.code, "or --always" in result.err) == (2, True)
+        assert stored(enrolled)[0].limited is True
+        assert enrolled.run("members", "validity", "Barack Obama", "--always").code == 0
         assert stored(enrolled)[0].limited is False
+
+    def test_who_is_within_the_hours_and_kept_out_is_told_so(self, enrolled: House) -> None:
+        """The hours alone tell nobody who may come in."""
+        assert "now       may come in\n" in enrolled.run("members", "schedule", "Barack Obama").out
+        past = enrolled.run("members", "validity", "Barack Obama", "--until", "2020-01-01")
+        assert (past.code, "that end is past" in past.err) == (0, True)
+        assert enrolled.run("members", "doors", "Barack Obama", "back").code == 0
+        assert enrolled.run("members", "disable", "Barack Obama").code == 0
+        told = enrolled.run("members", "schedule", "Barack Obama").out
+        assert "now       within these hours, but disabled and not valid now and not let in at front\n" in told
 
     def test_a_duration_ends_in_the_future(self, enrolled: House) -> None:
         assert enrolled.run("members", "validity", "Barack Obama", "--until", "7d").code == 0

@@ -455,6 +455,15 @@ class TestLiveness:
         told = evaluate("liveness", *options)
         assert (told.code, expected in told.err) == (2, True)
 
+    def test_where_nothing_can_be_played_nothing_is_measured(
+        self, evaluate: Callable[..., Result], tmp_path: Path
+    ) -> None:
+        (tmp_path / "bad").mkdir()
+        (tmp_path / "bad" / "x.mp4").touch()
+        told = evaluate("liveness", "--genuine", tmp_path / "bad")
+        assert (told.code, told.out) == (1, "")
+        assert "evaluate: genuine: no capture can be played" in told.err
+
     def test_no_recording_answers_the_light(self, evaluate: Callable[..., Result], recordings: Path) -> None:
         """What is denied then says nothing about people, and the result says so."""
         told = evaluate("liveness", "--genuine", recordings / "empty", "--mode", "follow-the-light", "--json")

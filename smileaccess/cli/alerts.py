@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
@@ -45,7 +46,7 @@ def list_(app: App, as_json: bool) -> None:
     for number, channel in enumerate(channels, start=1):
         say(f"channel {number}: {channel['service'] or channel['why']}")
     if not channels:
-        say("no channel: name a file of addresses in [alerts] channels_file")
+        say("no channel: name a file that holds addresses in [alerts] channels_file")
 
 
 @alerts.command()
@@ -64,7 +65,8 @@ def test(app: App, as_json: bool) -> None:
     settings = app.settings()
     addresses = wiring.alert_channels(settings)
     if not addresses:
-        raise SettingsError(['settings: [alerts] channels_file = "": must name a file of addresses, one a line'])
+        named = json.dumps(settings.alerts.channels_file)
+        raise SettingsError([f"settings: [alerts] channels_file = {named}: must name a file with an address a line"])
     title = f"{settings.door.name}: a test"
     body = "This is a test of the door's alerts. Nothing needs to be done."
     told = sending.send([{"channel": each, "title": title, "body": body, "grave": False} for each in addresses])

@@ -245,7 +245,7 @@ def unlock(app: App, why: str) -> None:
     _need(why)
     with _client(app) as client:
         client.unlock(why)
-    say("unlocked; it locks again by itself")
+    say("unlocked; it locks again by itself, where it is not held (`smileaccess door status`)")
 
 
 @door.command()

@@ -9,7 +9,7 @@ import click
 
 from smileaccess.cli.common import App, console, emit, json_option, local, pass_app, row, say, table, warn, why_option
 from smileaccess.cli.office import office, reading, tell_change
-from smileaccess.model import Gesture
+from smileaccess.model import Gesture, MemberStatus
 from smileaccess.schedules import DAY_MINUTES, DAYS, HOLIDAY, Schedule, minute_text, together
 
 if TYPE_CHECKING:
@@ -191,7 +191,9 @@ def _show_week(app: App, wanted: str, *, as_json: bool) -> None:
             say(f"In {zone}:")
         _print_week(meant, local_day(now, zone, settings.holidays()))
     until = f" until {local(ends)[:16]}" if opens and ends else ""
-    say(f"now       {'may come in' + until if opens else 'outside the schedule'}")
+    barred = _barred(member, settings.door.name, now)
+    open_now = f"within these hours{until}, but {' and '.join(barred)}" if barred else f"may come in{until}"
+    say(f"now       {open_now if opens else 'outside the schedule'}")
     coming = sorted(day for day in settings.holidays() if day >= now.date() - timedelta(days=1))
     if coming and (member.schedule or member.groups):
         more = ", ..." if len(coming) > _AHEAD else ""
@@ -205,6 +207,18 @@ def _hours(member: Member, settings: Settings) -> list[Schedule]:
     found = [*own, *(groups[name] for name in member.groups if name in groups)]
     limited = member.schedule is not None or member.groups
     return found if limited else [Schedule.parse("always", "UTC")]
+
+
+def _barred(member: Member, door: str, now: datetime) -> list[str]:
+    """Return what keeps a member out whatever the hours are."""
+    early = member.valid_from is not None and now < member.valid_from
+    late = member.valid_until is not None and now >= member.valid_until
+    told = {
+        member.status.value: member.status is not MemberStatus.ACTIVE,
+        "not valid now": early or late,
+        f"not let in at {door}": member.doors is not None and door not in member.doors,
+    }
+    return [why for why, holds in told.items() if holds]
 
 
 def _sources(member: Member) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -223,23 +223,40 @@ def enable(app: App, member: str, why: str, as_json: bool) -> None:
 
 @members.command()
 @click.argument("member")
-@moment_option("--from", "valid_from", ahead=True, help="Not let in before; without it no such limit.")
-@moment_option("--until", "valid_until", ahead=True, help="Not let in from then on; without it no such limit.")
+@moment_option("--from", "valid_from", ahead=True, help="Not let in before; without it as it was.")
+@moment_option("--until", "valid_until", ahead=True, help="Not let in from then on; without it as it was.")
+@click.option("--always", is_flag=True, help="Lift both limits.")
 @why_option
 @json_option
 @pass_app
 def validity(
-    app: App, member: str, valid_from: datetime | None, valid_until: datetime | None, why: str, as_json: bool
+    app: App,
+    member: str,
+    valid_from: datetime | None,
+    valid_until: datetime | None,
+    always: bool,
+    why: str,
+    as_json: bool,
 ) -> None:
-    """Set from when until when MEMBER may come in; with neither, the limits are lifted.
+    """Set from when until when MEMBER may come in.
 
-    Example:    smileaccess members validity Guest --until 2026-12-24
+    \b
+    Examples:
+      smileaccess members validity Guest --until 2026-12-24
+      smileaccess members validity Guest --always
     """
     from smileaccess import registry  # noqa: PLC0415
 
+    if bool(valid_from or valid_until) == always:
+        raise click.UsageError("give --from TIME, --until TIME or both, or --always")
     with office(app) as desk:
-        changed = registry.set_validity(desk.registry, desk.find(member), valid_from, valid_until, why)
-        tell_change(changed, f"valid {span(changed)}:", as_json=as_json)
+        found = desk.find(member)
+        if not always:
+            valid_from, valid_until = valid_from or found.valid_from, valid_until or found.valid_until
+        changed = registry.set_validity(desk.registry, found, valid_from, valid_until, why)
+    tell_change(changed, f"valid {span(changed)}:", as_json=as_json)
+    if changed.valid_until is not None and changed.valid_until <= datetime.now(UTC):
+        warn(f"{changed.name}: that end is past: this member is let in no more")
 
 
 _WAIT = "So long for all doors of a central database to take it over; 0: not at all (default 10)."
