@@ -433,12 +433,17 @@ class TestLiveness:
         assert told.json()["attacks"]["print"]["apcer"]["trials"] == 1
         assert expected in told.err
 
-    def test_what_is_no_video_is_told(self, evaluate: Callable[..., Result], tmp_path: Path) -> None:
+    def test_what_is_no_video_is_told(self, evaluate: Callable[..., Result], recordings: Path, tmp_path: Path) -> None:
+        """It is in no rate; where nothing else is left either, nothing was measured."""
         (tmp_path / "clips").mkdir()
         (tmp_path / "clips" / "a.mp4").write_bytes(b"no video")
-        told = evaluate("liveness", "--attack", f"screen={tmp_path / 'clips'}")
+        attacks = [f"screen={tmp_path / 'clips'}", f"nobody={recordings / 'empty'}"]
+        told = evaluate("liveness", "--attack", *attacks)
         assert "a.mp4: OpenCV cannot read this video" in told.err
         assert "screen     0  APCER  -  " in told.out
+        alone = evaluate("liveness", "--attack", attacks[0])
+        assert (alone.code, alone.out) == (1, "")
+        assert "evaluate: no capture can be played" in alone.err
 
     @pytest.mark.parametrize(
         ("options", "expected"),
@@ -454,15 +459,6 @@ class TestLiveness:
     ) -> None:
         told = evaluate("liveness", *options)
         assert (told.code, expected in told.err) == (2, True)
-
-    def test_where_nothing_can_be_played_nothing_is_measured(
-        self, evaluate: Callable[..., Result], tmp_path: Path
-    ) -> None:
-        (tmp_path / "bad").mkdir()
-        (tmp_path / "bad" / "x.mp4").touch()
-        told = evaluate("liveness", "--genuine", tmp_path / "bad")
-        assert (told.code, told.out) == (1, "")
-        assert "evaluate: genuine: no capture can be played" in told.err
 
     def test_no_recording_answers_the_light(self, evaluate: Callable[..., Result], recordings: Path) -> None:
         """What is denied then says nothing about people, and the result says so."""

@@ -317,9 +317,8 @@ def liveness(
     species = [
         captures.species(name, [next(left) for _ in own], genuine=name == GENUINE) for name, own in kinds.items()
     ]
-    for kind in species:
-        if all(one.error for one in kind.judged):
-            raise SmileAccessError(f"evaluate: {kind.name}: no capture can be played: give folders of frames or videos")
+    if all(one.error for one in found):
+        raise SmileAccessError("evaluate: no capture can be played: give folders of frames, or video files")
     told = evaluated.liveness_told(species, settings.liveness.mode)
     draw_at(drawn, "Liveness", told, curves.liveness(species), evaluated.liveness_tables(species))
     if as_json:
