@@ -42,11 +42,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _ended() -> int:
     """Return a pipe's end from which a byte can be read once TERM or INT has come.
 
-    Blocking the signals would not do: numpy's threads are there since its import, and would take them.
+    Blocking the signals would not do: numpy's threads are there since its import, and would take them. Nor would a
+    handler that writes: it runs in the main thread, which a signal to another one does not wake.
     """
     reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
     for one in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(one, lambda *_: os.write(writer, b"."))
+        signal.signal(one, lambda *_: None)
     return reader
 
 
